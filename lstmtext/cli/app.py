@@ -1,0 +1,96 @@
+"""The application: its commands, and the one place where errors become exit codes.
+
+Importing it loads no torch, no datasets and no ONNX Runtime; commands import what they use.
+"""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from lstmtext import __version__
+from lstmtext.cli import classify, evaluate, generate, info, preprocess, tag, train
+from lstmtext.errors import ExitCode, Interrupted, UserError
+
+app = typer.Typer(
+    help="Train small private text models on your own data, on a CPU, and run them in shell pipes, offline.",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help starts 80 ms sooner
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    preprocess.preprocess,
+    train.train,
+    evaluate.evaluate,
+    classify.classify,
+    tag.tag,
+    generate.generate,
+    info.info,
+):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lstmtext {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Train small private text models on your own data, on a CPU, and run them in shell pipes, offline."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> NoReturn:
+    """Run a command and leave with its exit code."""
+    debug = "--debug" in sys.argv[1:]
+    sys.argv[1:] = [word for word in sys.argv[1:] if word != "--debug"]
+    sys.exit(_run(debug=debug))
+
+
+def _run(*, debug: bool) -> int:
+    try:
+        return int(app(standalone_mode=False) or ExitCode.OK)
+    except TyperException as error:
+        return _fail(
+            error,
+            ExitCode.USAGE,
+            debug=debug,
+            message=f"{error.format_message()} See lstmtext COMMAND --help.",
+        )
+    except UserError as error:
+        return _fail(error, error.exit_code, debug=debug)
+    except Interrupted as stopped:
+        return _fail(stopped, stopped.exit_code, debug=debug)
+    except BrokenPipeError:
+        # The reader has left, as `head` does. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except OSError as error:
+        return _fail(error, ExitCode.UNEXPECTED, debug=debug)
+    except Exception as error:  # the last resort of a program: one line, not a traceback
+        return _fail(
+            error,
+            ExitCode.UNEXPECTED,
+            debug=debug,
+            message=f"unexpected {type(error).__name__}: {error}; see --debug",
+        )
+
+
+def _fail(error: BaseException, code: ExitCode, *, debug: bool, message: str = "") -> ExitCode:
+    if debug:
+        raise error
+    print(f"lstmtext: {message or error}", file=sys.stderr)  # noqa: T201  # the one place that talks of errors
+    return code

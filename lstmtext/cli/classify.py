@@ -1,0 +1,74 @@
+"""`lstmtext classify`: a label and its probability for each line."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lstmtext.cli import options
+from lstmtext.cli.streams import json_line, parse_record, read_groups, remark, write_lines
+
+if TYPE_CHECKING:
+    from lstmtext.runtime.predictors import TextPredictor
+
+OUTPUTS = ("tsv", "jsonl")
+
+
+def classify(
+    model: options.Model,
+    file: options.File = "-",
+    top: Annotated[
+        int, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")
+    ] = 1,
+    format_name: Annotated[str, typer.Option("--format", help="tsv or jsonl.")] = "tsv",
+    text_column: Annotated[
+        str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")
+    ] = "text",
+    head: options.Head = None,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    r"""Print a label and its probability for each line of text.
+
+    With --format jsonl, lines that are JSON objects keep their other keys.
+
+    \b
+    echo "The room was clean." | lstmtext classify -m checkpoints/reviews
+    lstmtext classify texts.txt -m checkpoints/reviews --format jsonl --top 2
+    """
+    from lstmtext.bundle import load_bundle
+    from lstmtext.runtime.predictors import TextPredictor
+
+    output = options.chosen_format(format_name, OUTPUTS)
+    bundle = load_bundle(model)
+    predictor = TextPredictor(bundle, *bundle.head(head, "classify"), threads=threads)
+    cut = 0
+    for lines in read_groups(file):
+        records = [
+            parse_record(line, text_column) if output == "jsonl" else {text_column: line} for line in lines
+        ]
+        cut += write_answers(predictor, records, text_column, top, as_json=output == "jsonl")
+    if cut:
+        remark(f"{cut} texts were longer than the model reads and lost their middle", quiet=quiet)
+
+
+def write_answers(
+    predictor: "TextPredictor", records: list[dict[str, object]], text_column: str, top: int, *, as_json: bool
+) -> int:
+    """Write the answers to some records; the number of texts that were cut."""
+    answers = predictor.predict([str(record[text_column]) for record in records])
+
+    def lines() -> Iterator[str]:
+        for record, answer in zip(records, answers, strict=True):
+            best = answer.probabilities_K.argsort(kind="stable")[::-1][:top]
+            pairs = [(predictor.labels[k], float(answer.probabilities_K[k])) for k in best]
+            if not as_json:
+                yield "\t".join(f"{label}\t{probability:.4f}" for label, probability in pairs)
+                continue
+            said: dict[str, object] = {"label": pairs[0][0], "probability": round(pairs[0][1], 4)}
+            if top > 1:
+                said["labels"] = {label: round(probability, 4) for label, probability in pairs}
+            yield json_line({**record, **said})
+
+    write_lines(lines())
+    return sum(answer.cut > 0 for answer in answers)

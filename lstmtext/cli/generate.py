@@ -1,0 +1,84 @@
+"""`lstmtext generate`: text that goes on from a prompt."""
+
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from lstmtext.cli import options
+from lstmtext.cli.streams import read_groups, remark, write_text
+from lstmtext.config import Sampling
+
+D = Sampling()
+
+
+def generate(
+    model: options.Model,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="Text to go on from; else standard input, one a line.")
+    ] = None,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens of a sample.")] = D.max_tokens,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Samples for each prompt.")] = 1,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="0 takes the likeliest token.")
+    ] = D.temperature,
+    top_k: Annotated[
+        int, typer.Option("--top-k", help="Draw from the K likeliest tokens; 0 from all.")
+    ] = D.top_k,
+    top_p: Annotated[
+        float, typer.Option("--top-p", help="Draw from the likeliest that hold this probability.")
+    ] = D.top_p,
+    min_p: Annotated[
+        float, typer.Option("--min-p", help="Draw from those with this share of the likeliest's.")
+    ] = D.min_p,
+    repetition_penalty: Annotated[
+        float, typer.Option("--repetition-penalty", help="Above 1, repeats less.")
+    ] = D.repetition_penalty,
+    stop: Annotated[
+        list[str] | None, typer.Option("--stop", help="End a sample before this text; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = D.seed,
+    head: options.Head = None,
+    threads: options.Threads = 0,
+    quiet: options.Quiet = False,
+) -> None:
+    r"""Write text that goes on from a prompt, as it is drawn.
+
+    Each sample starts with its prompt and ends with a line end; an empty line stands between samples.
+
+    \b
+    lstmtext generate -m checkpoints/prose --prompt "The ferry" --max-tokens 60
+    """
+    import numpy as np
+
+    from lstmtext.bundle import load_bundle
+    from lstmtext.decoding.generation import generate_text
+    from lstmtext.runtime.predictors import LanguagePredictor
+
+    sampling = Sampling(
+        max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed
+    )
+    bundle = load_bundle(model)
+    predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"), threads=threads)
+    rng = np.random.default_rng(seed)
+    prompts = [prompt] if prompt is not None else _prompts()
+    count = 0
+    for text in prompts:
+        for _ in range(samples):
+            write_text("\n" * bool(count) + text)
+            for piece in generate_text(predictor, bundle.tokenizer, text, sampling, rng):
+                write_text(piece)
+            write_text("\n")
+            count += 1
+    if not count:
+        remark("no prompts on standard input; give one with --prompt", quiet=quiet)
+
+
+def _prompts() -> Iterator[str]:
+    """Lines of standard input, or one empty prompt where that is a terminal."""
+    if sys.stdin.isatty():
+        yield ""
+        return
+    for lines in read_groups("-"):
+        yield from lines

@@ -1,0 +1,89 @@
+"""Options that more than one command has, each defined once, and what they are turned into."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lstmtext.config import Setting, Settings, TaskName, resolve_settings
+from lstmtext.data.columns import Columns
+from lstmtext.errors import UsageError
+
+if TYPE_CHECKING:
+    from lstmtext.data.plan import DataRequest
+
+FORMATS = "csv, tsv, jsonl, parquet, text, conll or conllu"
+
+Model = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder that train wrote.")]
+Head = Annotated[str | None, typer.Option("--head", help="Name of the head.")]
+DataFormat = Annotated[str | None, typer.Option("--format", help=f"Format of the data: {FORMATS}.")]
+TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column that holds the text.")]
+LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column that holds the label.")]
+TagColumn = Annotated[
+    str | None, typer.Option("--tag-column", help="Column that holds the tag: a number from 1, or a name.")
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, such as train.clip=0.5; see README.")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random choice.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 takes all.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no remarks on stderr.")]
+Task = Annotated[
+    str | None, typer.Option("--task", help="classify, tag or generate; read from the data if not given.")
+]
+File = Annotated[str, typer.Argument(help="Text file, one text a line; - is standard input.")]
+
+
+def chosen_task(name: str | None) -> TaskName | None:
+    """A `--task` value. Raises UsageError for one that does not exist."""
+    from lstmtext.tasks import TASKS
+
+    if name is None:
+        return None
+    found = next((task for task in TASKS if task == name), None)
+    if found is None:
+        raise UsageError("--task", f"found '{name}'", expected=", ".join(TASKS))
+    return found
+
+
+def chosen_format(name: str | None, allowed: tuple[str, ...]) -> str | None:
+    """A `--format` value. Raises UsageError for one that is not allowed here."""
+    if name is not None and name not in allowed:
+        raise UsageError("--format", f"found '{name}'", expected=", ".join(allowed))
+    return name
+
+
+def seconds(text: str | None) -> float | None:
+    """A duration such as 90, 90s, 5m, 1.5h. Raises UsageError for anything else."""
+    if text is None:
+        return None
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    try:
+        value = float(number) * units[unit]
+    except ValueError as error:
+        raise UsageError(
+            "--budget", f"found '{text}'", expected="a duration such as 90s, 5m or 1h"
+        ) from error
+    if not value > 0:
+        raise UsageError("--budget", f"found '{text}'", expected="a duration above 0")
+    return value
+
+
+def settings_of(
+    task: TaskName, file: Path | None, assignments: list[str] | None, flags: Mapping[str, Setting | None]
+) -> Settings:
+    """Settings from what a command was given."""
+    return resolve_settings(task, file=file, assignments=assignments or (), flags=flags)
+
+
+def data_request(
+    data: list[str], valid: list[str] | None, task: str | None, format_name: str | None, columns: Columns
+) -> "DataRequest":
+    """What the data options of a command ask for. Raises UsageError for an unknown task or format."""
+    from lstmtext.data.plan import DataRequest
+    from lstmtext.data.readers import READERS
+
+    return DataRequest(data, valid or (), chosen_format(format_name, READERS), columns, chosen_task(task))

@@ -1,0 +1,74 @@
+"""How a training looks: a live line and one line a validation on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lstmtext.cli.streams import remark
+
+if TYPE_CHECKING:
+    from lstmtext.train.loop import StepReport
+    from lstmtext.train.run import Validation
+
+
+class TrainingProgress:
+    """A listener of a training that talks on stderr; use it as a context."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._quiet = quiet
+        self._started = time.monotonic()
+        self._live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+        self._bar = self._live.add_task("training", total=1.0)
+
+    def __enter__(self) -> "TrainingProgress":
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def remark(self, text: str) -> None:
+        """A line about what was found or guessed."""
+        if self._console.is_terminal:
+            self._console.print(f"lstmtext: {text}", markup=False, highlight=False)
+        else:
+            remark(text, quiet=self._quiet)
+
+    def started(self, *, parameters: int, precision: str, device: str) -> None:
+        """See `train.run.Listener`."""
+        self._started = time.monotonic()
+        self.remark(f"training {parameters:,} parameters in {precision} on {device}")
+
+    def stepped(self, report: "StepReport") -> None:
+        """See `train.run.Listener`."""
+        self._live.update(
+            self._bar,
+            completed=report.progress,
+            description=f"epoch {report.epochs:.2f} loss {report.loss:.4f}",
+        )
+
+    def validated(self, validation: "Validation") -> None:
+        """See `train.run.Listener`."""
+        report = validation.report
+        left = validation.seconds / report.progress - validation.seconds
+        self.remark(
+            f"epoch {report.epochs:6.2f}  loss {validation.loss:.4f}  {validation.score_name} {validation.score:.4f}"
+            f"{' *' if validation.improved else '  '} best {validation.best:.4f}  {validation.tokens_per_second:,.0f} tokens/s"
+            f"  {validation.seconds:.0f} s, {left:.0f} s left"
+        )

@@ -1,0 +1,104 @@
+"""Standard streams of the pipe commands: lines in as they come, records out at once.
+
+`read_groups` hands over whatever lines have arrived, so a slow producer is answered line by line and a fast
+one in large batches, without a clock or a thread. Bytes that are no UTF-8 become U+FFFD; no line is lost.
+"""
+
+import gzip
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from lstmtext.errors import DataError
+
+READ_BYTES = 1 << 18
+"""Bytes asked for at once: some thousand lines, so that batches fill up."""
+
+
+class _ReadsWhatIsThere(Protocol):
+    def read1(self, size: int, /) -> bytes: ...
+
+
+def read_groups(name: str) -> Iterator[list[str]]:
+    """Lines of a file or standard input ("-"), without line ends, in groups as they arrive, none empty.
+
+    Raises DataError where the file cannot be opened or read.
+    """
+    unfinished: list[bytes] = []
+    first = True
+    for block in _blocks(name):
+        if first:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            first = False
+        head, newline, rest = block.rpartition(b"\n")
+        if not newline:
+            unfinished.append(block)
+            continue
+        whole = b"".join([*unfinished, head])
+        unfinished = [rest] if rest else []
+        yield [_text(line) for line in whole.split(b"\n")]
+    if unfinished:
+        yield [_text(b"".join(unfinished))]
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines to standard output and flush, so that the reader of a pipe has them now."""
+    content = "".join(line + "\n" for line in lines)
+    sys.stdout.buffer.write(content.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
+
+
+def write_text(text: str) -> None:
+    """Write a piece of text to standard output at once."""
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
+
+
+def remark(text: str, *, quiet: bool = False) -> None:
+    """Say something to the user on stderr."""
+    if not quiet:
+        sys.stderr.write(f"lstmtext: {text}\n")
+
+
+def json_line(record: object) -> str:
+    """A record as one line of JSON."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+def parse_record(line: str, text_column: str) -> dict[str, object]:
+    """A line of input as a record: a JSON object with a text is taken as it is, all else is the text itself."""
+    if line.startswith("{"):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            return {text_column: line}
+        if isinstance(record.get(text_column), str):
+            return cast(dict[str, object], record)
+    return {text_column: line}
+
+
+def _blocks(name: str) -> Iterator[bytes]:
+    try:
+        with _open(name) as stream:
+            reader = cast(_ReadsWhatIsThere, stream)
+            while block := reader.read1(READ_BYTES):
+                yield block
+    except (OSError, EOFError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise DataError(name, f"cannot be read: {error}", hint="check FILE") from error
+
+
+def _open(name: str) -> IO[bytes]:
+    if name == "-":
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    if name.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(name, "rb"))
+    return Path(name).open("rb")
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode("utf-8", "replace")

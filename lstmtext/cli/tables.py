@@ -1,0 +1,92 @@
+"""Rich tables for people: evaluations, bundles, and what preprocessing found."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lstmtext.bundle import Bundle
+    from lstmtext.data.report import Report
+
+MOST_LABELS = 30
+"""A longer confusion matrix is left to --json."""
+
+
+def print_evaluation(result: Mapping[str, Any]) -> None:
+    """Scores, rates per label, and the confusion matrix where it is small."""
+    console = Console()
+    scores = result["scores"]
+    title = f"{result['task']} · head {result['head']} · {result['records']:,} records"
+    plain = [(name, f"{value:.4f}") for name, value in scores.items() if isinstance(value, float)]
+    console.print(_table(title, ("score", "value"), plain))
+    if "labels" in scores:
+        rows = [
+            (name, *(f"{rates[key]:.4f}" for key in ("precision", "recall", "f1")), f"{rates['support']:,}")
+            for name, rates in scores["labels"].items()
+        ]
+        console.print(_table("per label", ("label", "precision", "recall", "F1", "support"), rows))
+    if 0 < len(scores.get("confusion", {})) <= MOST_LABELS:
+        names = list(scores["confusion"])
+        rows = [
+            (gold, *(f"{counts[name]:,}" for name in names)) for gold, counts in scores["confusion"].items()
+        ]
+        console.print(_table("confusion: gold in rows, answers in columns", ("", *names), rows))
+
+
+def print_info(bundle: "Bundle") -> None:
+    """What a bundle holds."""
+    console = Console()
+    info = bundle.info
+    encoder = info.settings.encoder
+    size = sum(path.stat().st_size for path in bundle.folder.iterdir())
+    rows = [
+        ("encoder", f"{encoder.layers} x {encoder.hidden_size} LSTM units, {encoder.directions}"),
+        ("embedding", f"{info.vocabulary_size:,} x {encoder.embedding_size} ({info.settings.text.unit})"),
+        ("parameters", f"{info.parameters:,}"),
+        ("on disk", f"{size / 1e6:.1f} MB"),
+    ]
+    for name, head in info.heads.items():
+        labels = ", ".join(head.labels) or "the vocabulary"
+        rows.append((f"head '{name}'", f"{head.task}: {labels}"))
+        rows += [
+            (f"  {score}", f"{value:.4f} (validation)")
+            for score, value in head.scores.items()
+            if isinstance(value, float)
+        ]
+    console.print(_table(str(bundle.folder), ("", ""), rows))
+    console.print(_table("training", ("", ""), [*_flat(info.training), *_flat(info.data)]))
+    settings = [
+        (f"{section}.{k}", str(v))
+        for section, values in info.settings.as_dict().items()
+        for k, v in values.items()
+    ]
+    console.print(_table("settings", ("", ""), settings))
+
+
+def print_report(report: "Report", console: Console) -> None:
+    """What preprocessing found."""
+    console.print(_table(f"{report.task} data", ("", *report.splits), report.rows()))
+    if report.label_counts:
+        total = sum(report.label_counts.values())
+        rows = [(name, f"{count:,}", f"{count / total:.1%}") for name, count in report.label_counts.items()]
+        console.print(_table("labels in the training data", ("label", "count", "share"), rows))
+
+
+def _flat(values: Mapping[str, object]) -> Iterable[tuple[str, str]]:
+    return ((name, str(value)) for name, value in values.items())
+
+
+def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    from rich.markup import escape
+
+    names = list(columns)
+    table = Table(title=escape(title), title_justify="left", show_header=any(names))
+    for place, name in enumerate(names):
+        table.add_column(
+            escape(name), justify="left" if place == 0 or not any(names) else "right", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*map(escape, row))
+    return table

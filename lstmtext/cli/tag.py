@@ -1,0 +1,49 @@
+"""`lstmtext tag`: the tags of the words of each line."""
+
+from typing import Annotated
+
+import typer
+
+from lstmtext.cli import options
+from lstmtext.cli.streams import parse_record, read_groups, write_lines
+from lstmtext.cli.tag_formats import TAG_FORMATS, TaggedLine
+
+
+def tag(
+    model: options.Model,
+    file: options.File = "-",
+    format_name: Annotated[str, typer.Option("--format", help=", ".join(TAG_FORMATS) + ".")] = "conll",
+    pretokenized: Annotated[
+        bool, typer.Option("--pretokenized", help="Words are what stands between spaces.")
+    ] = False,
+    text_column: Annotated[
+        str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")
+    ] = "text",
+    head: options.Head = None,
+    threads: options.Threads = 0,
+) -> None:
+    r"""Split each line into words and print their tags.
+
+    Formats: conll (word, tab, tag; an empty line ends each text), conllu, jsonl (with character offsets and
+    spans), inline (one line a text).
+
+    \b
+    echo "Anna Berg lives in Oslo." | lstmtext tag -m checkpoints/entities --format inline
+    lstmtext tag texts.txt -m checkpoints/entities --format jsonl
+    """
+    from lstmtext.bundle import load_bundle
+    from lstmtext.runtime.predictors import SentencePredictor
+    from lstmtext.text.words import split_on_spaces, split_words
+
+    output = options.chosen_format(format_name, tuple(TAG_FORMATS)) or "conll"
+    bundle = load_bundle(model)
+    predictor = SentencePredictor(bundle, *bundle.head(head, "tag"), threads=threads)
+    split = split_on_spaces if pretokenized else split_words
+    for lines in read_groups(file):
+        records = [
+            parse_record(line, text_column) if output == "jsonl" else {text_column: line} for line in lines
+        ]
+        words = [split(str(record[text_column])) for record in records]
+        tags = predictor.predict([[word.text for word in own] for own in words])
+        tagged = (TaggedLine(*parts, text_column) for parts in zip(records, words, tags, strict=True))
+        write_lines(TAG_FORMATS[output](line) for line in tagged)

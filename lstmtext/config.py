@@ -1,0 +1,318 @@
+"""Every setting, its default and its bounds; the only home of defaults.
+
+Settings are frozen dataclasses in sections (`text`, `encoder`, …). A dotted key names one (`train.clip`).
+Precedence: defaults of the task < `--config` file < `--set` < named flag. Unknown keys are errors.
+What is left out: everything about one run's files (inputs, outputs, columns), which are arguments.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from lstmtext.errors import UsageError
+
+Value = TypeVar("Value")
+TaskName = Literal["classify", "tag", "generate"]
+Setting = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
+
+
+def bounded(default: Value, low: float, high: float) -> Value:
+    """A dataclass field whose value lies in [low, high]."""
+    made: Value = field(default=default, metadata={"low": low, "high": high})
+    return made
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """How text becomes token ids."""
+
+    unit: Literal["bpe", "char", "word"] = "bpe"
+    """What a token is: byte-level BPE pieces (no unknown token in any language), characters, or words."""
+    vocabulary_size: int = bounded(8000, 300, 1_000_000)
+    """Most entries of the tokenizer's vocabulary."""
+    max_tokens: int = bounded(400, 8, 1_000_000)
+    """A longer classified text keeps its first and last halves of this many tokens; tagged sentences are
+    never cut, and language models read all."""
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """The two directional LSTM stacks."""
+
+    directions: Literal["both", "forward"] = "both"
+    """Whether the backward stack exists. Generation needs only the forward one."""
+    embedding_size: int = bounded(128, 1, 8192)
+    """Numbers a token's embedding holds."""
+    hidden_size: int = bounded(256, 1, 8192)
+    """Units of each LSTM layer, per direction."""
+    layers: int = bounded(1, 1, 16)
+    """LSTM layers per direction."""
+    embedding_dropout: float = bounded(0.0, 0.0, 0.95)
+    """Chance that a vocabulary entry is zero for a whole batch (Gal and Ghahramani, 2016)."""
+    input_dropout: float = bounded(0.3, 0.0, 0.95)
+    """Locked dropout of the embedded tokens: one mask for all steps of a sequence."""
+    hidden_dropout: float = bounded(0.2, 0.0, 0.95)
+    """Locked dropout between LSTM layers."""
+    output_dropout: float = bounded(0.3, 0.0, 0.95)
+    """Locked dropout of the last layer's states."""
+    weight_drop: float = bounded(0.0, 0.0, 0.95)
+    """DropConnect of the recurrent matrices (Merity et al., 2018), drawn once a batch."""
+
+
+@dataclass(frozen=True)
+class ClassifySettings:
+    """The classifier head."""
+
+    pooling: tuple[str, ...] = ("attention", "max", "mean", "last")
+    """How the states of a text become one vector: any of attention, max, mean, last, joined."""
+    dropout: float = bounded(0.4, 0.0, 0.95)
+    """Dropout of the pooled vector."""
+    bypass: bool = True
+    """Add a linear model of hashed word n-grams to the encoder's answer."""
+    bypass_ngrams: int = bounded(2, 1, 5)
+    """Longest word n-gram of the bypass."""
+    bypass_buckets: int = bounded(1 << 18, 1024, 1 << 26)
+    """Rows of the bypass's hash table."""
+    bypass_rate: float = bounded(10.0, 0.01, 1000.0)
+    """Learning rate of the bypass as a multiple of the rest's."""
+    label_smoothing: float = bounded(0.0, 0.0, 0.5)
+    """Share of the target probability spread over all labels."""
+
+
+@dataclass(frozen=True)
+class TagSettings:
+    """The tagger head."""
+
+    dropout: float = bounded(0.3, 0.0, 0.95)
+    """Dropout of a word's joined states."""
+    bypass: bool = True
+    """Add a linear model of hashed word, prefix, suffix and shape of the word and its neighbours."""
+    bypass_buckets: int = bounded(1 << 17, 1024, 1 << 26)
+    """Rows of the bypass's hash table."""
+    bypass_dropout: float = bounded(0.2, 0.0, 0.95)
+    """Chance that one lexical feature of one word is dropped."""
+    bypass_rate: float = bounded(2.0, 0.01, 1000.0)
+    """Learning rate of the bypass as a multiple of the rest's."""
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """The language-model head and its truncated back-propagation."""
+
+    rows: int = bounded(32, 1, 4096)
+    """Contiguous rows the text is cut into; one row of a batch continues where it stopped in the last."""
+    window: int = bounded(128, 2, 65536)
+    """Tokens of back-propagation; states are carried beyond, gradients are not."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Optimisation."""
+
+    epochs: int = bounded(10, 1, 100_000)
+    """Most passes over the training records."""
+    budget: float = bounded(0.0, 0.0, 1e9)
+    """Seconds that training may take; 0 means that `epochs` decides. The schedule ends with the budget."""
+    batch_tokens: int = bounded(2048, 16, 10_000_000)
+    """Most token places (padding included) in a batch of texts or sentences."""
+    learning_rate: float = bounded(2e-3, 1e-8, 10.0)
+    """Peak step size of AdamW."""
+    warmup: float = bounded(0.05, 0.0, 1.0)
+    """Share of the training in which the rate rises from 0 to its peak."""
+    decay: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate falls after the warm-up, to 1 % of the peak."""
+    weight_decay: float = bounded(0.01, 0.0, 10.0)
+    """Decoupled weight decay of the matrices."""
+    clip: float = bounded(1.0, 1e-6, 1e6)
+    """Largest norm of the gradient."""
+    patience: int = bounded(5, 1, 100_000)
+    """Validations without a better score after which training stops."""
+    validations_per_epoch: int = bounded(1, 1, 1000)
+    """Validations in one pass over the data."""
+    validation_share: float = bounded(0.1, 0.001, 0.5)
+    """Share of the records held out where no validation data are given."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of the matrix products; auto times both for a moment and takes the faster."""
+    seed: int = bounded(1, 0, 2**32 - 1)
+    """Seed of every random choice."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes a GPU where there is one."""
+    threads: int = bounded(0, 0, 1024)
+    """CPU threads; 0 takes all cores."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one training."""
+
+    text: TextSettings = TextSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    classify: ClassifySettings = ClassifySettings()
+    tag: TagSettings = TagSettings()
+    generate: GenerateSettings = GenerateSettings()
+    train: TrainSettings = TrainSettings()
+
+    def as_dict(self) -> dict[str, dict[str, Setting]]:
+        """Sections of plain values, as JSON and TOML hold them."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn (see `decoding.sampling`)."""
+
+    max_tokens: int = bounded(200, 0, 1_000_000_000)
+    """Most tokens of one sample."""
+    temperature: float = bounded(0.8, 0.0, 100.0)
+    """Divides the logits; 0 takes the likeliest token."""
+    top_k: int = bounded(0, 0, 1_000_000)
+    """Keep the k likeliest tokens; 0 keeps all."""
+    top_p: float = bounded(1.0, 0.0, 1.0)
+    """Keep the likeliest tokens that together hold this probability (Holtzman et al., 2020)."""
+    min_p: float = bounded(0.0, 0.0, 1.0)
+    """Keep tokens of at least this share of the likeliest one's probability (Nguyen et al., 2024)."""
+    repetition_penalty: float = bounded(1.0, 0.01, 100.0)
+    """Above 1, makes tokens of the last 64 less likely (Keskar et al., 2019)."""
+    stop: tuple[str, ...] = ()
+    """Texts before which a sample ends."""
+    seed: int = bounded(1, 0, 2**32 - 1)
+    """Seed of the draws."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self, prefix="--", dashes=True)
+
+
+TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
+    "classify": {},
+    "tag": {},
+    "generate": {
+        "encoder.hidden_size": 512,
+        "encoder.input_dropout": 0.0,
+        "encoder.output_dropout": 0.1,
+        "train.learning_rate": 4e-3,
+        "train.epochs": 20,
+    },
+}
+"""Where a task wants other values than the dataclasses give."""
+
+
+def resolve_settings(
+    task: TaskName,
+    *,
+    file: Path | None = None,
+    assignments: Iterable[str] = (),
+    flags: Mapping[str, Setting | None] | None = None,
+) -> Settings:
+    """Settings of a task after file, `key=value` assignments and flags, in that order of precedence.
+
+    Flags that are None were not given. Raises UsageError for unknown keys and values out of bounds.
+    """
+    chosen: dict[str, object] = dict(TASK_DEFAULTS[task])
+    if file is not None:
+        chosen |= _read_file(file)
+    chosen |= dict(_split_assignment(text) for text in assignments)
+    chosen |= {key: value for key, value in (flags or {}).items() if value is not None}
+    return settings_from(chosen)
+
+
+def settings_from(values: Mapping[str, object]) -> Settings:
+    """Settings from dotted keys; what is not named keeps its dataclass default."""
+    sections: dict[str, dict[str, Setting]] = {}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        hints = _section_hints(section, key)
+        if name not in hints:
+            raise UsageError(f"--set {key}", "no such setting", hint=f"{section} has: {', '.join(hints)}")
+        sections.setdefault(section, {})[name] = _coerce(key, value, hints[name])
+    defaults = Settings()
+    made = {name: dataclasses.replace(getattr(defaults, name), **given) for name, given in sections.items()}
+    for name, section_settings in made.items():
+        check_bounds(section_settings, prefix=f"--set {name}.")
+    return dataclasses.replace(defaults, **made)
+
+
+def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
+    """The inverse of `Settings.as_dict`."""
+    return settings_from(
+        {f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()}
+    )
+
+
+def check_bounds(section: object, *, prefix: str, dashes: bool = False) -> None:
+    """Raise UsageError for the first field of a dataclass that lies outside its bounds."""
+    assert dataclasses.is_dataclass(section)
+    for item in dataclasses.fields(section):
+        value = getattr(section, item.name)
+        if "low" in item.metadata and not item.metadata["low"] <= value <= item.metadata["high"]:
+            name = item.name.replace("_", "-") if dashes else item.name
+            bounds = f"a number from {item.metadata['low']} to {item.metadata['high']}"
+            raise UsageError(f"{prefix}{name}", f"found {value}", expected=bounds)
+
+
+def _section_hints(section: str, key: str) -> dict[str, object]:
+    sections = get_type_hints(Settings)
+    if section not in sections:
+        raise UsageError(
+            f"--set {key}",
+            "no such setting",
+            expected="SECTION.NAME=VALUE",
+            hint=f"sections: {', '.join(sections)}",
+        )
+    return get_type_hints(sections[section])
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        sections = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            path, f"cannot be read: {error}", expected="a TOML file with sections such as [train]"
+        ) from error
+    flat: dict[str, object] = {}
+    for section, values in sections.items():
+        if not isinstance(values, dict):
+            raise UsageError(
+                path, f"'{section}' stands outside a section", expected=f"[{section}] or [train]"
+            )
+        flat |= {f"{section}.{name}": value for name, value in values.items()}
+    return flat
+
+
+def _split_assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}", "no '='", expected="SECTION.NAME=VALUE, such as train.clip=0.5")
+    return key.strip(), value.strip()
+
+
+def _coerce(key: str, value: object, hint: object) -> Setting:
+    """Turn a value from a command line, TOML or JSON into a field's type."""
+    kind = get_origin(hint) or hint
+    if kind is Literal:
+        if value not in get_args(hint):
+            raise UsageError(
+                f"--set {key}", f"found {value!r}", expected="one of " + ", ".join(get_args(hint))
+            )
+        return str(value)
+    if kind is tuple:
+        return tuple(value.split(",")) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # a TOML or JSON list
+    if kind is bool:
+        return _coerce_bool(key, value)
+    assert kind in (int, float), f"{key} has a type that settings cannot hold: {hint}"
+    try:
+        number = float(str(value))
+    except ValueError as error:
+        raise UsageError(f"--set {key}", f"found {value!r}", expected="a number") from error
+    if kind is int and not number.is_integer():
+        raise UsageError(f"--set {key}", f"found {value!r}", expected="a whole number")
+    return int(number) if kind is int else number
+
+
+def _coerce_bool(key: str, value: object) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise UsageError(f"--set {key}", f"found {value!r}", expected="true or false")
+    return words[str(value).lower()]

@@ -1,0 +1,1 @@
+"""Files, streams and hub datasets in; typed records and encoded datasets out."""

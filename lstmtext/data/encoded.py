@@ -1,0 +1,181 @@
+"""An encoded dataset on disk: what `preprocess` writes and `train` reads.
+
+A folder with `data/` (a `datasets` DatasetDict of train and validation, Arrow files that are memory-mapped),
+`tokenizer.json` and `preprocess.json`. Examples are made from Arrow's own buffers, one at a time.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lstmtext.config import Settings, TaskName, settings_from_sections
+from lstmtext.errors import DataError
+from lstmtext.folders import replacing
+from lstmtext.text.arrays import Ints
+from lstmtext.text.examples import SentenceExample, TextExample
+from lstmtext.text.labels import Labels
+from lstmtext.text.lexical import Hashes
+from lstmtext.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import datasets
+
+DESCRIPTION = "preprocess.json"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What preprocessing saw and did, for the report and the bundle."""
+
+    task: TaskName
+    labels: tuple[str, ...]
+    label_counts: dict[str, int]
+    sources: dict[str, str]
+    """SHA-256 of every file that was read, by name."""
+    truncated: int = 0
+    cut_tokens: int = 0
+    repaired_tags: int = 0
+    unknown_labels: int = 0
+    scheme: str = "none"
+    words: int = 0
+    tokens: int = 0
+
+
+class Ragged:
+    """A column of lists as one flat array and offsets."""
+
+    def __init__(self, column: Any) -> None:  # noqa: ANN401  # a pyarrow ChunkedArray of lists
+        joined = column.combine_chunks()
+        self.values = joined.flatten().to_numpy(zero_copy_only=False)
+        lengths = [chunk.value_lengths().to_numpy(zero_copy_only=False) for chunk in column.chunks]
+        self.lengths = np.concatenate([np.zeros(0, dtype=np.int64), *lengths]).astype(np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def __getitem__(self, index: int) -> Any:  # noqa: ANN401  # a slice of `values`, whatever its type
+        return self.values[self.offsets[index] : self.offsets[index + 1]]
+
+
+class EncodedTexts(Sequence[TextExample]):
+    """Texts to classify, one by one."""
+
+    def __init__(self, table: "datasets.Dataset") -> None:
+        self._ids = Ragged(table.data.column("ids"))
+        self._ngrams = Ragged(table.data.column("ngrams"))
+        self.labels = table.data.column("label").to_numpy()
+        self.lengths: Ints = self._ids.lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> TextExample:  # type: ignore[override]  # batches ask for single examples
+        return TextExample(self._ids[index], self._ngrams[index], int(self.labels[index]))
+
+    def ngrams(self) -> Iterator[Hashes]:
+        """The n-gram hashes of each text."""
+        return (self._ngrams[index] for index in range(len(self)))
+
+
+class EncodedSentences(Sequence[SentenceExample]):
+    """Sentences to tag, one by one."""
+
+    def __init__(self, table: "datasets.Dataset") -> None:
+        columns = table.data
+        self._ids, self._first, self._last, self._tags = (
+            Ragged(columns.column(c)) for c in ("ids", "first", "last", "tags")
+        )
+        self._words = columns.column("words")
+        self.lengths: Ints = self._ids.lengths
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> SentenceExample:  # type: ignore[override]
+        words = self._words[index].as_py()
+        return SentenceExample(
+            self._ids[index], self._first[index], self._last[index], words, self._tags[index]
+        )
+
+
+class EncodedStream:
+    """Running text as one array of ids, with the counts that rates of a language model are spread over."""
+
+    def __init__(self, table: "datasets.Dataset") -> None:
+        self.ids: Ints = Ragged(table.data.column("ids")).values
+        self.characters, self.bytes, self.words = (
+            int(table.data.column(name).to_numpy().sum()) for name in ("characters", "bytes", "words")
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class EncodedData:
+    """A loaded encoded dataset."""
+
+    tokenizer: Tokenizer
+    settings: Settings
+    facts: Facts
+    tables: "datasets.DatasetDict"
+
+    @property
+    def task(self) -> TaskName:
+        """What the data are for."""
+        return self.facts.task
+
+    @cached_property
+    def labels(self) -> Labels:
+        """Labels or tags, in the order of their ids."""
+        return Labels(self.facts.labels)
+
+    def texts(self, split: str) -> EncodedTexts:
+        """Examples of a classification split."""
+        return EncodedTexts(self.tables[split])
+
+    def sentences(self, split: str) -> EncodedSentences:
+        """Examples of a tagging split."""
+        return EncodedSentences(self.tables[split])
+
+    def stream(self, split: str) -> EncodedStream:
+        """The running text of a split."""
+        return EncodedStream(self.tables[split])
+
+
+def save_encoded(data: EncodedData, folder: Path) -> None:
+    """Write an encoded dataset; an older one in its place stays until the new one is whole."""
+    with replacing(folder, is_old=is_encoded) as fresh:
+        data.tables.save_to_disk(str(fresh / "data"))
+        (fresh / "tokenizer.json").write_text(data.tokenizer.to_json(), encoding="utf-8")
+        description = {"format": 1, "facts": data.facts.__dict__, "settings": data.settings.as_dict()}
+        (fresh / DESCRIPTION).write_text(
+            json.dumps(description, indent=2, ensure_ascii=False), encoding="utf-8"
+        )
+
+
+def is_encoded(folder: Path) -> bool:
+    """Whether a folder is one that `preprocess` wrote."""
+    return (folder / DESCRIPTION).is_file()
+
+
+def load_encoded(folder: Path) -> EncodedData:
+    """Open an encoded dataset; Arrow files stay on disk. Raises DataError for a broken folder."""
+    import datasets
+
+    try:
+        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        tables = datasets.load_from_disk(str(folder / "data"))
+        tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
+        facts = Facts(
+            **{name: tuple(v) if name == "labels" else v for name, v in description["facts"].items()}
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            folder, f"is not a complete encoded dataset: {error}", hint="run lstmtext preprocess again"
+        ) from error
+    settings = settings_from_sections(description["settings"])
+    return EncodedData(Tokenizer.from_json(tokenizer, folder / "tokenizer.json"), settings, facts, tables)

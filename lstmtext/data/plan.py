@@ -1,0 +1,53 @@
+"""From what a user named to what is read: sources, task, columns, each guess put into words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lstmtext.config import TaskName
+from lstmtext.data import columns as names
+from lstmtext.data.columns import Columns, find_column
+from lstmtext.data.prepare import DataPlan
+from lstmtext.data.readers import ROW_READERS, columns_of, infer_task
+from lstmtext.data.sources import find_source
+from lstmtext.errors import UsageError
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """What a command line says of its data."""
+
+    data: Sequence[str]
+    valid: Sequence[str] = ()
+    format: str | None = None
+    columns: Columns = Columns()
+    task: TaskName | None = None
+
+
+def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
+    """What to read, and remarks on everything that was guessed.
+
+    Raises DataError and UsageError as `find_source` and `find_column` do.
+    """
+    train = tuple(find_source(name, request.format) for name in request.data)
+    valid = tuple(find_source(name, request.format) for name in request.valid)
+    if [source.name for source in (*train, *valid)].count("-") > 1:
+        raise UsageError("standard input", "named more than once", expected="- once")
+    remarks = []
+    columns = request.columns
+    stdin_rows = train[0].name == "-" and train[0].format in ROW_READERS  # cannot be looked at twice
+    task = request.task
+    if task is None:
+        if stdin_rows:
+            raise UsageError("standard input", "its task cannot be read ahead", hint="name it with --task")
+        task, reason = infer_task(train[0], columns)
+        remarks.append(f"task {task}, from {reason}; --task chooses another")
+    if train[0].format in ROW_READERS and not stdin_rows and task != "tag":
+        place = train[0].place()
+        found = columns_of(train[0])
+        text = find_column(found, columns.text, names.TEXT_NAMES, flag="--text-column", place=place)
+        label = None
+        if task == "classify":
+            label = find_column(found, columns.label, names.LABEL_NAMES, flag="--label-column", place=place)
+        columns = Columns(text, label, columns.tag)
+        remarks.append(f"text from column '{text}'" + (f", labels from column '{label}'" if label else ""))
+    return DataPlan(task, train, valid, columns), remarks

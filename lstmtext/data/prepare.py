@@ -1,0 +1,258 @@
+"""From files to an encoded dataset: read, check, split, learn a tokenizer, encode.
+
+Records pass through Arrow files in a work folder that the caller owns and removes, so memory stays flat and no
+private text lands in a shared cache.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lstmtext.config import Settings, TaskName
+from lstmtext.data.columns import Columns
+from lstmtext.data.encoded import EncodedData, Facts
+from lstmtext.data.readers import read_passages, read_sentences, read_texts
+from lstmtext.data.sources import Source
+from lstmtext.data.splits import stratified_split
+from lstmtext.errors import DataError
+from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
+from lstmtext.text.labels import Labels
+from lstmtext.text.spans import detect_scheme, to_bio
+from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
+
+if TYPE_CHECKING:
+    import datasets
+
+CHUNK = 1000
+"""Records encoded at once."""
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """What to read, and how."""
+
+    task: TaskName
+    train: tuple[Source, ...]
+    valid: tuple[Source, ...] = ()
+    columns: Columns = Columns()
+    tokenizer: Tokenizer | None = None
+    """A tokenizer to reuse; None learns one from the training texts."""
+
+
+def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
+    """Read and encode the data of a plan; Arrow files go into the `work` folder.
+
+    Raises DataError for data that nothing can be learned from.
+    """
+    return _PREPARERS[plan.task](plan, settings, work)
+
+
+def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
+    def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
+        for record in read_texts(sources, plan.columns, labelled=True):
+            yield {"text": record.text, "label": record.label}
+
+    features = {"text": "string", "label": "string"}
+    train, valid = _read_splits(plan, settings, work, rows, features, key="label")
+    names = Labels.collect(train.unique("label"))
+    if len(names) < 2:
+        raise DataError(plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two")
+    tokenizer = plan.tokenizer or Tokenizer.train(_texts(train, "text"), settings.text)
+    facts = Counter[str]()
+
+    def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        known = [names.id(label) if label in names else NO_TARGET for label in chunk["label"]]
+        examples = text_examples(tokenizer, chunk["text"], settings, known)
+        facts["truncated"] += sum(example.cut > 0 for example in examples)
+        facts["cut_tokens"] += sum(example.cut for example in examples)
+        facts["unknown_labels"] += sum(label == NO_TARGET for label in known)
+        facts["words"] += sum(len(text.split()) for text in chunk["text"])
+        facts["tokens"] += sum(len(example.ids) - 2 + example.cut for example in examples)
+        return {"ids": [e.ids for e in examples], "ngrams": [e.ngrams for e in examples], "label": known}
+
+    columns = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64"}
+    tables = _encode_splits(train, valid, work, encode, columns)
+    counts = Counter(train["label"])
+    return _finish(plan, settings, tokenizer, tables, facts, names, counts)
+
+
+def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
+    def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
+        for sentence in read_sentences(sources, plan.columns):
+            yield {"words": sentence.words, "tags": sentence.tags}
+
+    features = {"words": ["string"], "tags": ["string"]}
+    train, valid = _read_splits(plan, settings, work, rows, features)
+    scheme = detect_scheme(train["tags"])
+    names = Labels.collect(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
+    if len(names) < 2:
+        raise DataError(plan.train[0].place(), f"only one tag, '{names.names[0]}'", expected="at least two")
+    tokenizer = plan.tokenizer or Tokenizer.train(
+        (" " + " ".join(words) for words in _texts(train, "words")), settings.text
+    )
+    facts = Counter[str]()
+
+    def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        converted = [to_bio(tags, scheme) for tags in chunk["tags"]]
+        known = [[names.id(tag) if tag in names else NO_TARGET for tag in tags] for tags, _ in converted]
+        examples = sentence_examples(tokenizer, chunk["words"], known)
+        facts["repaired_tags"] += sum(repaired for _, repaired in converted)
+        facts["unknown_labels"] += sum(tag == NO_TARGET for tags in known for tag in tags)
+        facts["words"] += sum(len(words) for words in chunk["words"])
+        facts["tokens"] += sum(len(example.ids) - 2 for example in examples)
+        return {
+            name: [getattr(e, name) for e in examples] for name in ("ids", "first", "last", "words", "tags")
+        }
+
+    columns = {
+        "ids": ["int32"],
+        "first": ["int32"],
+        "last": ["int32"],
+        "words": ["string"],
+        "tags": ["int32"],
+    }
+    tables = _encode_splits(train, valid, work, encode, columns)
+    counts = Counter(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
+    return _finish(plan, settings, tokenizer, tables, facts, names, counts, scheme)
+
+
+def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
+    def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
+        for passage in read_passages(sources, plan.columns):
+            yield {"text": passage.text, "ends": passage.ends}
+
+    train, valid = _read_splits(
+        plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True
+    )
+    tokenizer = plan.tokenizer or Tokenizer.train(_texts(train, "text"), settings.text)
+    facts = Counter[str]()
+
+    def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        texts = chunk["text"]
+        ids = tokenizer.encode_batch(texts)
+        words = [len(text.split()) + text.count("\n") for text in texts]
+        facts["words"] += sum(words)
+        facts["tokens"] += sum(map(len, ids))
+        return {
+            "ids": [
+                [*own, BOUNDARY_ID] if ends else own for own, ends in zip(ids, chunk["ends"], strict=True)
+            ],
+            "characters": [len(text) for text in texts],
+            "bytes": [len(text.encode("utf-8", "surrogatepass")) for text in texts],
+            "words": words,
+        }
+
+    columns = {"ids": ["int32"], "characters": "int64", "bytes": "int64", "words": "int64"}
+    tables = _encode_splits(train, valid, work, encode, columns)
+    return _finish(plan, settings, tokenizer, tables, facts, Labels(()), Counter())
+
+
+_PREPARERS: dict[TaskName, Callable[[DataPlan, Settings, Path], EncodedData]] = {
+    "classify": _prepare_texts,
+    "tag": _prepare_sentences,
+    "generate": _prepare_stream,
+}
+
+
+def _read_splits(
+    plan: DataPlan,
+    settings: Settings,
+    work: Path,
+    rows: Callable[[Sequence[Source]], Iterator[dict[str, object]]],
+    features: dict[str, Any],
+    *,
+    key: str | None = None,
+    contiguous: bool = False,
+) -> tuple["datasets.Dataset", "datasets.Dataset"]:
+    """Training and validation records; without validation data, a part of the training data is held out."""
+    train = _write(rows(plan.train), work / "read-train.arrow", features)
+    if not len(train):
+        raise DataError(plan.train[0].place(), "no records", expected="at least two")
+    if plan.valid:
+        valid = _write(rows(plan.valid), work / "read-valid.arrow", features)
+        if not len(valid):
+            raise DataError(plan.valid[0].place(), "no records", expected="at least one")
+        return train, valid
+    if len(train) < 2:
+        raise DataError(plan.train[0].place(), "only one record", expected="at least two, or --valid FILE")
+    if contiguous:  # running text: the end is held out, so that what is before stays in one piece
+        first = min(len(train) - 1, max(1, round(len(train) * (1 - settings.train.validation_share))))
+        return train.select(range(first)), train.select(range(first, len(train)))
+    labels = train[key] if key else [0] * len(train)
+    kept, held = stratified_split(labels, settings.train.validation_share, settings.train.seed)
+    return train.select(kept), train.select(held)
+
+
+def _encode_splits(
+    train: "datasets.Dataset",
+    valid: "datasets.Dataset",
+    work: Path,
+    encode: Callable[[dict[str, list[Any]]], dict[str, list[Any]]],
+    columns: dict[str, Any],
+) -> "datasets.DatasetDict":
+    import datasets
+
+    made = {}
+    for name, records in {"train": train, "validation": valid}.items():
+        chunks = (encode(chunk) for chunk in records.iter(CHUNK))
+        rows = (
+            dict(zip(chunk, row, strict=True))
+            for chunk in chunks
+            for row in zip(*chunk.values(), strict=True)
+        )
+        made[name] = _write(rows, work / f"{name}.arrow", columns)
+    return datasets.DatasetDict(made)
+
+
+def _write(rows: Iterable[dict[str, object]], path: Path, columns: dict[str, Any]) -> "datasets.Dataset":
+    """Rows as a memory-mapped Arrow file; a one-element list stands for a column of lists."""
+    import datasets
+    from datasets.arrow_writer import ArrowWriter
+
+    kinds = {
+        name: datasets.List(datasets.Value(kind[0])) if isinstance(kind, list) else datasets.Value(kind)
+        for name, kind in columns.items()
+    }
+    writer = ArrowWriter(path=str(path), features=datasets.Features(kinds))
+    for row in rows:
+        writer.write(row)
+    writer.finalize()
+    return datasets.Dataset.from_file(str(path))
+
+
+def _texts(table: "datasets.Dataset", column: str) -> Iterator[Any]:
+    return (value for chunk in table.iter(CHUNK) for value in chunk[column])
+
+
+def _finish(
+    plan: DataPlan,
+    settings: Settings,
+    tokenizer: Tokenizer,
+    tables: "datasets.DatasetDict",
+    counted: Counter[str],
+    names: Labels,
+    label_counts: Counter[str],
+    scheme: str = "none",
+) -> EncodedData:
+    facts = Facts(
+        task=plan.task,
+        labels=names.names,
+        label_counts={name: label_counts[name] for name in names.names},
+        sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid)},
+        scheme=scheme,
+        **{name: int(np.int64(count)) for name, count in counted.items()},
+    )
+    return EncodedData(tokenizer, settings, facts, tables)
+
+
+def _fingerprint(source: Source) -> str:
+    path = Path(source.name)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,153 @@
+"""The table of formats, and records of one kind from any of them.
+
+`READERS` is the closed set of formats. Each function below reads several sources one after the other.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from lstmtext.config import TaskName
+from lstmtext.data import columns as names
+from lstmtext.data.columns import Columns, find_column, guess
+from lstmtext.data.conll import read_conll, read_conllu
+from lstmtext.data.hub import read_dataset
+from lstmtext.data.records import Passage, Sentence, TextRecord
+from lstmtext.data.sources import Source, read_lines
+from lstmtext.data.tables import Row, read_csv, read_jsonl, read_tsv
+from lstmtext.errors import DataError
+
+ROW_READERS: dict[str, Callable[[Source], Iterator[tuple[int, Row]]]] = {
+    "csv": read_csv,
+    "tsv": read_tsv,
+    "jsonl": read_jsonl,
+    "parquet": read_dataset,
+    "dataset": read_dataset,
+}
+SENTENCE_READERS: dict[str, Callable[[Source, str | None], Iterator[Sentence]]] = {
+    "conll": read_conll,
+    "conllu": read_conllu,
+}
+READERS = ("text", *ROW_READERS, *SENTENCE_READERS)
+"""Every format, by the name that `--format` takes."""
+
+PASSAGE_CHARACTERS = 1 << 16
+"""Running text is read in pieces of about this size, cut at line ends."""
+
+
+def infer_task(source: Source, columns: Columns) -> tuple[TaskName, str]:
+    """The task that data are for, and the reason in words."""
+    if source.format in SENTENCE_READERS:
+        return "tag", f"{source.format} columns"
+    if source.format == "text":
+        return "generate", "plain text"
+    found = columns_of(source)
+    if guess(found, names.WORD_NAMES) and (columns.tag or guess(found, names.TAG_NAMES)):
+        return "tag", "columns of words and tags"
+    label = columns.label or guess(found, names.LABEL_NAMES)
+    return ("classify", f"a column '{label}'") if label else ("generate", "no label column")
+
+
+def columns_of(source: Source) -> list[str]:
+    """Column names of a source of rows. Raises DataError where there is no row."""
+    first = next(ROW_READERS[source.format](source), None)
+    if first is None:
+        raise DataError(source.place(), "no records", expected="a header and at least one row")
+    return list(first[1])
+
+
+def read_texts(sources: Sequence[Source], columns: Columns, *, labelled: bool) -> Iterator[TextRecord]:
+    """Texts of sources of rows, with their labels where `labelled`."""
+    for source in sources:
+        if source.format not in ROW_READERS:
+            raise DataError(
+                source.place(),
+                f"{source.format} has no label column",
+                expected="one of " + ", ".join(ROW_READERS),
+            )
+        text = label = ""
+        for line, row in ROW_READERS[source.format](source):
+            place = source.place(line)
+            if not text:
+                text = find_column(
+                    row.keys(), columns.text, names.TEXT_NAMES, flag="--text-column", place=place
+                )
+                if labelled:
+                    label = find_column(
+                        row.keys(), columns.label, names.LABEL_NAMES, flag="--label-column", place=place
+                    )
+            yield TextRecord(
+                _value(row, text, place), _value(row, label, place, filled=True) if labelled else None, line
+            )
+
+
+def read_sentences(sources: Sequence[Source], columns: Columns) -> Iterator[Sentence]:
+    """Tagged sentences of column files or of rows that hold lists of words and tags."""
+    for source in sources:
+        if source.format in SENTENCE_READERS:
+            yield from SENTENCE_READERS[source.format](source, columns.tag)
+        elif source.format in ROW_READERS:
+            yield from _sentences_of_rows(source, columns)
+        else:
+            raise DataError(
+                source.place(),
+                "plain text has no tags",
+                expected="conll, conllu, or rows with words and tags",
+            )
+
+
+def read_passages(sources: Sequence[Source], columns: Columns) -> Iterator[Passage]:
+    """Running text: a text file is one document; a row's text, or a sentence's words, is one each."""
+    for source in sources:
+        if source.format == "text":
+            yield from _passages_of_lines(source)
+        elif source.format in SENTENCE_READERS:
+            sentences = SENTENCE_READERS[source.format](source, columns.tag)
+            yield from (Passage(" ".join(sentence.words), ends=True) for sentence in sentences)
+        else:
+            yield from (
+                Passage(record.text, ends=True) for record in read_texts([source], columns, labelled=False)
+            )
+
+
+def _passages_of_lines(source: Source) -> Iterator[Passage]:
+    held: list[str] = []
+    size = 0
+    for _, line in read_lines(source):
+        if size >= PASSAGE_CHARACTERS:
+            yield Passage("".join(held), ends=False)
+            held, size = [], 0
+        held.append(line)
+        size += len(line)
+    if held:
+        yield Passage("".join(held), ends=True)
+
+
+def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:
+    words = tags = ""
+    for line, row in ROW_READERS[source.format](source):
+        place = source.place(line)
+        words = words or find_column(row.keys(), None, names.WORD_NAMES, flag="--format", place=place)
+        tags = tags or find_column(row.keys(), columns.tag, names.TAG_NAMES, flag="--tag-column", place=place)
+        own_words, own_tags = row.get(words), row.get(tags)
+        if (
+            not isinstance(own_words, list)
+            or not isinstance(own_tags, list)
+            or len(own_words) != len(own_tags)
+        ):
+            raise DataError(
+                place, f"'{words}' and '{tags}' do not match", expected="two lists of the same length"
+            )
+        yield Sentence(tuple(map(str, own_words)), tuple(map(str, own_tags)), line)
+
+
+def _value(row: Row, column: str, place: str, *, filled: bool = False) -> str:
+    value = row.get(column)
+    if value is None or isinstance(value, list | dict):
+        raise DataError(
+            place,
+            f"'{column}' holds {type(value).__name__ if value is not None else 'nothing'}",
+            expected="a text",
+        )
+    text = str(value)
+    if filled and not text.strip():
+        raise DataError(place, f"'{column}' is empty", expected="a label in every row")
+    return text.strip() if filled else text

@@ -1,0 +1,115 @@
+"""Where data come from: a file, standard input, a dataset folder or a hub name; and its lines as text.
+
+Holds the recognition of formats and the reading of lines: `.gz`, byte-order marks, CRLF, bytes that are no
+UTF-8. What the lines mean is left to the readers of each format.
+"""
+
+import gzip
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, ContextManager
+
+from lstmtext.errors import DataError, UsageError
+
+HUB_PREFIX = "hf://"
+SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".conll": "conll",
+    ".conll03": "conll",
+    ".iob": "conll",
+    ".iob2": "conll",
+    ".bio": "conll",
+    ".bioes": "conll",
+    ".conllu": "conllu",
+}
+"""Format of a file by the end of its name, before `.gz`."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A named place to read from, and the format of what stands there."""
+
+    name: str
+    format: str
+
+    def place(self, line: int | None = None) -> str:
+        """How an error names this source: `file:line`."""
+        shown = "standard input" if self.name == "-" else self.name
+        return f"{shown}:{line}" if line else shown
+
+
+def find_source(name: str, format_name: str | None = None) -> Source:
+    """The source that a command-line argument names.
+
+    Raises DataError where no file is, UsageError where the format cannot be told.
+    """
+    if name.startswith(HUB_PREFIX):
+        return Source(name, "dataset")
+    if name != "-" and not Path(name).exists():
+        raise DataError(
+            name,
+            "no such file or folder",
+            hint="give a file, a folder, - for standard input, or hf://owner/name",
+        )
+    if format_name is not None:
+        return Source(name, format_name)
+    if name == "-":
+        raise UsageError("standard input", "its format cannot be told", hint="name it, such as --format csv")
+    if Path(name).is_dir():
+        return Source(name, "dataset")
+    suffix = Path(name.removesuffix(".gz")).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            name,
+            f"its format cannot be told from '{suffix}'",
+            expected=", ".join(SUFFIXES),
+            hint="or name it with --format",
+        )
+    return Source(name, SUFFIXES[suffix])
+
+
+def read_lines(source: Source) -> Iterator[tuple[int, str]]:
+    """Numbered lines of a source, each with its line end as "\\n" except perhaps the last.
+
+    Raises DataError with the line's number for bytes that are no UTF-8.
+    """
+    number = 0
+    try:
+        with _open(source) as stream:
+            for number, raw in enumerate(stream, start=1):
+                yield number, _decode(source, number, raw)
+    except (OSError, EOFError) as error:  # gzip reports a broken archive as either
+        raise DataError(source.place(number), f"cannot be read: {error}") from error
+
+
+def _open(source: Source) -> ContextManager[IO[bytes]]:
+    if source.name == "-":
+        return nullcontext(sys.stdin.buffer)
+    if source.name.endswith(".gz"):
+        return gzip.open(source.name, "rb")
+    return Path(source.name).open("rb")
+
+
+def _decode(source: Source, number: int, raw: bytes) -> str:
+    try:
+        text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            source.place(number),
+            f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8",
+            expected="UTF-8 text",
+            hint="convert it, such as iconv -f WINDOWS-1252 -t UTF-8",
+        ) from error
+    return text[:-2] + "\n" if text.endswith("\r\n") else text

@@ -1,0 +1,83 @@
+"""Rows from CSV, TSV and JSON lines, with the line each began on.
+
+These readers serve training and the torch-free commands alike, so that one file reads the same everywhere.
+TSV is read without quoting, as its registration says (IANA text/tab-separated-values).
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+
+from lstmtext.data.sources import Source, read_lines
+from lstmtext.errors import DataError
+
+Row = Mapping[str, object]
+
+
+def read_csv(source: Source) -> Iterator[tuple[int, Row]]:
+    """Rows of a CSV file with a header; fields may hold quoted commas and newlines."""
+    csv.field_size_limit(sys.maxsize)
+    return _read_delimited(source, csv.reader((text for _, text in read_lines(source)), strict=True))
+
+
+def read_tsv(source: Source) -> Iterator[tuple[int, Row]]:
+    """Rows of a tab-separated file with a header."""
+    csv.field_size_limit(sys.maxsize)
+    lines = (text for _, text in read_lines(source))
+    return _read_delimited(source, csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def read_jsonl(source: Source) -> Iterator[tuple[int, Row]]:
+    """Objects of a JSON-lines file; empty lines are passed over."""
+    for number, line in read_lines(source):
+        if line.strip():
+            yield number, parse_object(line, source.place(number))
+
+
+def parse_object(line: str, place: str) -> Row:
+    """One line as a JSON object. Raises DataError with the place."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            place, f"is not JSON: {error}", expected='an object, such as {"text": "…"}'
+        ) from error
+    if not isinstance(row, dict):
+        raise DataError(
+            place, f"holds a JSON {type(row).__name__}", expected='an object, such as {"text": "…"}'
+        )
+    return row
+
+
+def _read_delimited(source: Source, rows: "csv._reader") -> Iterator[tuple[int, Row]]:
+    header = _next(source, rows)
+    if header is None:
+        return
+    repeated = {name for name in header if header.count(name) > 1}
+    if repeated:
+        raise DataError(
+            source.place(1),
+            f"columns repeat: {', '.join(sorted(repeated))}",
+            expected="a header of distinct names",
+        )
+    while True:
+        line = rows.line_num + 1
+        fields = _next(source, rows)
+        if fields is None:
+            return
+        if not fields:
+            continue
+        if len(fields) != len(header):
+            raise DataError(
+                source.place(line), f"{len(fields)} fields", expected=f"{len(header)}, as the header has"
+            )
+        yield line, dict(zip(header, fields, strict=True))
+
+
+def _next(source: Source, rows: "csv._reader") -> list[str] | None:
+    line = rows.line_num + 1
+    try:
+        return next(rows, None)
+    except csv.Error as error:
+        raise DataError(source.place(line), f"is not CSV: {error}", hint="check the quotes") from error

@@ -1,0 +1,1 @@
+"""From scores to answers: sampling, best paths, and the one generation loop."""

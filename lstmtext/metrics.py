@@ -1,0 +1,136 @@
+"""Scores, each an accumulator of sums and counts that adds up over batches and ranks.
+
+Holds accuracy, precision, recall and F1 per label with the confusion matrix, span F1 (seqeval's strict mode),
+and the rates of language models. Scores are fractions, up is better; losses are nats, down is better.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lstmtext.text.arrays import Ints
+from lstmtext.text.spans import bio_spans, is_bio
+
+Scores = dict[str, object]
+LN2 = math.log(2)
+
+
+@dataclass
+class LabelScores:
+    """Gold against predicted labels; `confusion_KK[gold, predicted]` counts."""
+
+    names: Sequence[str]
+    confusion_KK: Ints = field(init=False)
+    unknown: int = 0
+    """Records whose gold label the model does not have: misses, whatever it says."""
+
+    def __post_init__(self) -> None:
+        self.confusion_KK = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
+
+    def add(self, gold: Ints, predicted: Ints) -> None:
+        """Count records; a gold label that the model does not have is -1."""
+        known = gold >= 0
+        self.unknown += int((~known).sum())
+        np.add.at(self.confusion_KK, (gold[known], predicted[known]), 1)
+
+    def scores(self) -> Scores:
+        """accuracy, macro_f1 over labels that occur or are predicted, labels, confusion."""
+        per_label = {
+            name: _rates(int(c[k, k]), int(c[:, k].sum()), int(c[k].sum()))
+            for c in [self.confusion_KK]
+            for k, name in enumerate(self.names)
+        }
+        seen = [rates["f1"] for k, rates in enumerate(per_label.values()) if self._occurs(k)]
+        total = int(self.confusion_KK.sum()) + self.unknown
+        return {
+            "accuracy": int(self.confusion_KK.trace()) / total if total else 0.0,
+            "macro_f1": sum(seen) / len(seen) if seen else 0.0,
+            "labels": per_label,
+            "confusion": {
+                name: dict(zip(self.names, row.tolist(), strict=True))
+                for name, row in zip(self.names, self.confusion_KK, strict=True)
+            },
+        }
+
+    def _occurs(self, label: int) -> bool:
+        return bool(self.confusion_KK[label].any() or self.confusion_KK[:, label].any())
+
+
+@dataclass
+class TagScores:
+    """Gold against predicted tag sequences: accuracy of words, and F1 of spans where tags are BIO."""
+
+    correct: int = 0
+    words: int = 0
+    spans: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    matched: Counter[str] = field(default_factory=Counter)
+    names: set[str] = field(default_factory=set)
+
+    def add(self, gold: Sequence[str], predicted: Sequence[str]) -> None:
+        """Count one sentence."""
+        self.correct += sum(own == other for own, other in zip(gold, predicted, strict=True))
+        self.words += len(gold)
+        self.names.update(gold, predicted)
+        wanted, made = set(bio_spans(gold)), set(bio_spans(predicted))
+        self.spans.update(span.label for span in wanted)
+        self.found.update(span.label for span in made)
+        self.matched.update(span.label for span in wanted & made)
+
+    def scores(self) -> Scores:
+        """Accuracy over words; with BIO tags also span_precision, span_recall, span_f1 and the same per label."""
+        scores: Scores = {"accuracy": self.correct / self.words if self.words else 0.0}
+        if is_bio(self.names):
+            rates = _rates(self.matched.total(), self.found.total(), self.spans.total())
+            scores |= {f"span_{name}": value for name, value in rates.items() if name != "support"}
+            scores["labels"] = {
+                name: _rates(self.matched[name], self.found[name], self.spans[name])
+                for name in sorted(self.spans | self.found)
+            }
+        return scores
+
+
+@dataclass
+class LanguageScores:
+    """Nats of a text, and the units they are spread over."""
+
+    nats: float = 0.0
+    tokens: int = 0
+    characters: int = 0
+    bytes: int = 0
+    words: int = 0
+
+    def add_text(self, text: str) -> None:
+        """Count a text's units; a line end counts as a word, as in the Penn Treebank's perplexities."""
+        self.characters += len(text)
+        self.bytes += len(text.encode("utf-8", "surrogatepass"))
+        self.words += len(text.split()) + text.count("\n")
+
+    def add_nats(self, nats: float, tokens: int) -> None:
+        """Count the nats of some tokens."""
+        self.nats += nats
+        self.tokens += tokens
+
+    def scores(self) -> Scores:
+        """Rates; those whose unit did not occur are left out."""
+        units = {
+            "nats_per_token": (self.nats, self.tokens),
+            "nats_per_character": (self.nats, self.characters),
+            "bits_per_character": (self.nats / LN2, self.characters),
+            "bits_per_byte": (self.nats / LN2, self.bytes),
+        }
+        scores: Scores = {name: total / count for name, (total, count) in units.items() if count}
+        for name, count in (("token_perplexity", self.tokens), ("word_perplexity", self.words)):
+            if count:
+                scores[name] = math.exp(min(self.nats / count, 700.0))  # exp overflows beyond
+        return scores
+
+
+def _rates(matched: int, found: int, wanted: int) -> dict[str, float]:
+    precision = matched / found if found else 0.0
+    recall = matched / wanted if wanted else 0.0
+    f1 = 2 * matched / (found + wanted) if found + wanted else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1, "support": wanted}

@@ -1,0 +1,1 @@
+"""What is trained, in torch: the encoder, its heads, and the model that joins them."""

@@ -1,0 +1,82 @@
+"""The classifier: pooled states, plus a linear model of hashed n-grams that bypasses the encoder.
+
+The bypass is TF-IDF with a linear layer: each n-gram once, weighted by its inverse document frequency, the
+vector scaled to length 1. Encoder and bypass each also answer alone during training, so that neither leans
+on the other; the answer is the sum of their logits.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lstmtext.config import Settings
+from lstmtext.nn.encoder import Encoding
+from lstmtext.nn.pooling import Pooling
+from lstmtext.nn.tensors import tensor
+from lstmtext.text.arrays import Ints
+from lstmtext.text.examples import TextBatch
+
+
+class NgramBypass(nn.Module):
+    """Logits of texts from the rows of their n-grams."""
+
+    def __init__(self, buckets: int, labels: int) -> None:
+        super().__init__()
+        self.table_NK = nn.Parameter(torch.zeros(buckets, labels))
+        self.idf_N: Tensor
+        self.register_buffer("idf_N", torch.ones(buckets))
+        self.idf_N[0] = 0.0  # padding
+
+    def fit_frequencies(self, document_counts_N: Ints, documents: int) -> None:
+        """Set inverse document frequencies, ln((1 + n) / (1 + df)) + 1, from the training texts."""
+        idf_N = np.log((1 + documents) / (1 + document_counts_N)) + 1
+        idf_N[0] = 0.0
+        self.idf_N.copy_(torch.from_numpy(idf_N))
+
+    def forward(self, ngrams_BF: Tensor) -> Tensor:
+        """Logits, [B, K]."""
+        weights_BF = self.idf_N[ngrams_BF]
+        lengths_B1 = weights_BF.square().sum(1, keepdim=True).sqrt().clamp_min(1e-6)
+        rows_BFK = F.embedding(ngrams_BF, self.table_NK)
+        return (rows_BFK * (weights_BF / lengths_B1)[:, :, None]).sum(1)
+
+
+class Classifier(nn.Module):
+    """Logits of labels for whole texts."""
+
+    def __init__(self, settings: Settings, width: int, labels: int, vocabulary_size: int = 0) -> None:
+        super().__init__()
+        own = settings.classify
+        self.settings = own
+        self.pooling = Pooling(own.pooling, width)
+        self.dropout = nn.Dropout(own.dropout)
+        self.output = nn.Linear(self.pooling.width, labels)
+        self.bypass = NgramBypass(own.bypass_buckets, labels) if own.bypass else None
+
+    def forward(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, Tensor | None]:
+        """Logits [B, K] of the encoder's side and of the bypass."""
+        encoder_BK = self.output(self.dropout(self.pooling(encoding))).float()
+        if self.bypass is None:
+            return encoder_BK, None
+        return encoder_BK, self.bypass(tensor(batch.ngrams_BF, encoder_BK.device))
+
+    def predict(self, encoding: Encoding, batch: TextBatch) -> Tensor:
+        """The logits of the whole head, [B, K]."""
+        encoder_BK, bypass_BK = self(encoding, batch)
+        return encoder_BK if bypass_BK is None else encoder_BK + bypass_BK
+
+    def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, int]:
+        """Summed cross-entropy in nats, and the number of texts."""
+        encoder_BK, bypass_BK = self(encoding, batch)
+        labels_B = tensor(batch.labels_B, encoder_BK.device)
+        loss = self._cross_entropy(encoder_BK, labels_B)
+        if bypass_BK is not None:
+            joint = self._cross_entropy(encoder_BK + bypass_BK, labels_B)
+            loss = (loss + self._cross_entropy(bypass_BK, labels_B) + joint) / 3
+        return loss, len(labels_B)
+
+    def _cross_entropy(self, logits_BK: Tensor, labels_B: Tensor) -> Tensor:
+        return F.cross_entropy(
+            logits_BK, labels_B, reduction="sum", label_smoothing=self.settings.label_smoothing
+        )

@@ -1,0 +1,81 @@
+"""One encoder and a named head: what a training step computes, and arrays in and out.
+
+Left out: optimisation (`train`) and files (`bundle`).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lstmtext.config import Settings, TaskName
+from lstmtext.errors import ModelError
+from lstmtext.nn.encoder import Encoder, Encoding, StreamState
+from lstmtext.nn.heads import HEADS, Head
+from lstmtext.nn.tensors import tensor
+from lstmtext.text.arrays import Floats
+from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch
+
+Batch = TextBatch | SentenceBatch | StreamBatch
+ENCODER_PREFIX = "encoder."
+
+
+class Model(nn.Module):
+    """The encoder with one head."""
+
+    def __init__(self, task: TaskName, settings: Settings, *, vocabulary_size: int, labels: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(settings.encoder, vocabulary_size)
+        self.head: Head = HEADS[task](settings, self.encoder.width, labels, vocabulary_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.encoder.embedding_VD.device
+
+    def loss(
+        self, batch: Batch, carried: StreamState | None = None
+    ) -> tuple[Tensor, int, StreamState | None]:
+        """Summed loss in nats, the count it is a sum over, and the state that the next window goes on from."""
+        encoding, after = self.encode(batch, carried)
+        total, count = self.head.loss(encoding, batch)  # type: ignore[arg-type]  # a task's batches fit its head
+        return total, count, after
+
+    @torch.no_grad()
+    def predict(self, batch: Batch, carried: StreamState | None = None) -> tuple[Floats, StreamState | None]:
+        """What the head says of a batch (see each head's `predict`), and the state to go on from."""
+        encoding, after = self.encode(batch, carried)
+        answer: Floats = self.head.predict(encoding, batch).float().cpu().numpy()  # type: ignore[arg-type]
+        return answer, after
+
+    def encode(self, batch: Batch, carried: StreamState | None = None) -> tuple[Encoding, StreamState | None]:
+        """States of a batch; a stream goes on from the carried state unless it starts afresh."""
+        device = self.device
+        if not isinstance(batch, StreamBatch):
+            return self.encoder(tensor(batch.ids_BT, device), tensor(batch.lengths_B, device)), None
+        backward_BT = None if batch.reversed_BT is None else tensor(batch.reversed_BT[:, :-1], device)
+        before = None if batch.fresh else carried
+        return self.encoder.read_stream(tensor(batch.ids_BT[:, :-1], device), backward_BT, before)
+
+
+def model_arrays(model: nn.Module) -> dict[str, Floats]:
+    """Copies of all weights and buffers as float32 arrays, by name."""
+    return {name: value.detach().float().cpu().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def load_arrays(model: nn.Module, arrays: Mapping[str, Floats], *, place: object) -> None:
+    """Set a module's weights. Raises ModelError where names or shapes do not match."""
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(array.shape) for name, array in arrays.items()}
+    if wanted != found:
+        differing = sorted(
+            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        )
+        name = differing[0]
+        raise ModelError(
+            place, f"'{name}' is {found.get(name, 'absent')}", expected=str(wanted.get(name, "no such array"))
+        )
+    model.load_state_dict(
+        {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    )

@@ -1,0 +1,11 @@
+"""The one step from numpy batches to tensors on a device."""
+
+import torch
+from torch import Tensor
+
+from lstmtext.text.arrays import Ints
+
+
+def tensor(array: Ints, device: torch.device) -> Tensor:
+    """An integer array as a tensor of 64-bit integers on the device."""
+    return torch.as_tensor(array, dtype=torch.int64).to(device, non_blocking=True)

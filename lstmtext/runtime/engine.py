@@ -1,0 +1,34 @@
+"""An ONNX Runtime session over a bundle's graph."""
+
+from collections.abc import Mapping
+
+import onnxruntime
+
+from lstmtext.bundle import GRAPH, Bundle
+from lstmtext.errors import ModelError
+from lstmtext.text.arrays import Floats, Ints
+
+QUIET = 3
+"""ONNX Runtime's log level for errors only."""
+
+
+class Engine:
+    """Runs a graph; only the inputs it declares are handed to it."""
+
+    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = QUIET
+        options.intra_op_num_threads = threads
+        path = bundle.folder / GRAPH
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the library has a dozen exception classes without a common base
+            raise ModelError(path, f"cannot be run: {error}", hint="train the bundle again") from error
+        self._inputs = {declared.name for declared in self._session.get_inputs()}
+
+    def run(self, inputs: Mapping[str, Floats | Ints]) -> list[Floats]:
+        """The graph's outputs, in order."""
+        outputs: list[Floats] = self._session.run(None, {name: inputs[name] for name in self._inputs})
+        return outputs

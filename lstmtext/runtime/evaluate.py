@@ -1,0 +1,103 @@
+"""Scores of a bundle on data, through ONNX Runtime."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from lstmtext.bundle import Bundle, HeadInfo
+from lstmtext.config import TaskName
+from lstmtext.data.columns import Columns
+from lstmtext.data.readers import read_passages, read_sentences, read_texts
+from lstmtext.data.sources import Source
+from lstmtext.errors import DataError
+from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextPredictor
+from lstmtext.text.examples import NO_TARGET
+from lstmtext.text.labels import Labels
+from lstmtext.text.spans import detect_scheme, to_bio
+from lstmtext.text.tokenizer import BOUNDARY_ID
+
+CHUNK = 2048
+"""Records held at once."""
+
+Item = TypeVar("Item")
+
+
+def evaluate(
+    bundle: Bundle, sources: Sequence[Source], columns: Columns, *, head: str | None = None, threads: int = 0
+) -> dict[str, object]:
+    """`task`, `head`, `records` and `scores` of a bundle on data. Raises DataError where there are no records."""
+    name, info = bundle.head(head)
+    count, scores = _EVALUATORS[info.task](bundle, (name, info), sources, columns, threads)
+    if not count:
+        raise DataError(sources[0].place(), "no records", expected="at least one")
+    return {"task": info.task, "head": name, "records": count, "scores": scores}
+
+
+def _texts(
+    bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
+) -> tuple[int, Scores]:
+    predictor = TextPredictor(bundle, *head, threads=threads)
+    labels = Labels(predictor.labels)
+    scores = LabelScores(labels.names)
+    count = unknown = 0
+    for records in _chunks(read_texts(sources, columns, labelled=True)):
+        answers = predictor.predict([record.text for record in records])
+        gold = [
+            labels.id(record.label) if record.label in labels else NO_TARGET
+            for record in records
+            if record.label is not None
+        ]
+        unknown += gold.count(NO_TARGET)
+        scores.add(np.array(gold), np.array([answer.probabilities_K.argmax() for answer in answers]))
+        count += len(records)
+    return count, scores.scores()
+
+
+def _sentences(
+    bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
+) -> tuple[int, Scores]:
+    predictor = SentencePredictor(bundle, *head, threads=threads)
+    sentences = list(read_sentences(sources, columns))
+    scheme = detect_scheme(sentence.tags for sentence in sentences)
+    scores = TagScores()
+    for chunk in _chunks(sentences):
+        for sentence, tags in zip(
+            chunk, predictor.predict([sentence.words for sentence in chunk]), strict=True
+        ):
+            scores.add(to_bio(sentence.tags, scheme)[0], tags)
+    return len(sentences), scores.scores()
+
+
+def _language(
+    bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
+) -> tuple[int, Scores]:
+    predictor = LanguagePredictor(bundle, *head, threads=threads)
+    scores = LanguageScores()
+    documents = 0
+
+    def ids() -> Iterator[list[int]]:
+        nonlocal documents
+        for passage in read_passages(sources, columns):
+            scores.add_text(passage.text)
+            documents += passage.ends
+            yield bundle.tokenizer.encode(passage.text) + [BOUNDARY_ID] * passage.ends
+
+    for nats, tokens in predictor.nats(ids()):
+        scores.add_nats(nats, tokens)
+    return documents, scores.scores()
+
+
+_EVALUATORS: dict[TaskName, Callable[..., tuple[int, Scores]]] = {
+    "classify": _texts,
+    "tag": _sentences,
+    "generate": _language,
+}
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    remaining = iter(items)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk

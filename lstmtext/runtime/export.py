@@ -1,0 +1,211 @@
+"""From the arrays of a model to the ONNX graph that inference runs.
+
+The graph is written operator by operator with ONNX's own LSTM, whose `sequence_lens` and direction
+`reverse` take care of padding and reversal. (torch's exporter was tried; CONTRIBUTING.md says why not.)
+Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V vocabulary, L layers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from onnx import TensorProto
+
+from lstmtext.config import Settings, TaskName
+from lstmtext.runtime.graph import Graph
+from lstmtext.text.arrays import Floats
+
+Arrays = Mapping[str, Floats]
+MASKED = np.float32(-1e4)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Graph values of an encoding, batch first."""
+
+    forward_BTH: str
+    backward_BTH: str | None
+    last_BH: str
+    """Where each direction has read everything."""
+    lengths_B: str
+
+
+def export_graph(task: TaskName, settings: Settings, encoder: Arrays, head: Arrays) -> bytes:
+    """The graph of an encoder and one head, as the bytes of an ONNX file."""
+    graph = Graph()
+    _EXPORTERS[task](graph, settings, encoder, head)
+    return graph.build()
+
+
+def _classifier(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> None:
+    read = _encoder(graph, settings, encoder)
+    states_BTH = _joined(graph, read)
+    real_BT1 = _real_places(graph, states_BTH, read.lengths_B)
+    parts = [_POOLINGS[name](graph, read, states_BTH, real_BT1, head) for name in settings.classify.pooling]
+    pooled = graph.add("Concat", *parts, axis=1)
+    logits_BK = _linear(graph, pooled, head["output.weight"], head["output.bias"])
+    if settings.classify.bypass:
+        logits_BK = graph.add("Add", logits_BK, _ngram_bypass(graph, head))
+    graph.output(logits_BK, "logits", ["B", "K"])
+
+
+def _tagger(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> None:
+    read = _encoder(graph, settings, encoder)
+    last_BW = graph.input("last", ["B", "W"], TensorProto.INT64)
+    parts = [_take(graph, read.forward_BTH, last_BW)]
+    if read.backward_BTH is not None:
+        parts.append(_take(graph, read.backward_BTH, graph.input("first", ["B", "W"], TensorProto.INT64)))
+    states_BWH = graph.add("Concat", *parts, axis=2)
+    emissions_BWK = _linear(graph, states_BWH, head["output.weight"], head["output.bias"])
+    if settings.tag.bypass:
+        features_BWF = graph.input("features", ["B", "W", "F"], TensorProto.INT64)
+        table = head["bypass_NK"].copy()
+        table[0] = 0.0  # padding
+        rows_BWFK = graph.add("Gather", graph.constant(table), features_BWF)
+        lexical_BWK = graph.add("ReduceSum", rows_BWFK, graph.constant([2]), keepdims=0)
+        emissions_BWK = graph.add("Add", emissions_BWK, lexical_BWK)
+    graph.output(emissions_BWK, "emissions", ["B", "W", "K"])
+
+
+def _language_model(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> None:
+    L, H = settings.encoder.layers, settings.encoder.hidden_size
+    layer_TBD = _embed(graph, encoder)
+    starts = [graph.input(name, [L, "B", H]) for name in ("hidden", "cell")]
+    after: tuple[list[str], list[str]] = ([], [])
+    for layer in range(L):
+        state = tuple(
+            graph.add("Slice", start, *(graph.constant([at]) for at in (layer, layer + 1, 0)))
+            for start in starts
+        )
+        layer_TBD, *last = _lstm(graph, layer_TBD, encoder, "forward_stack", layer, state=state)
+        for collected, value in zip(after, last, strict=True):
+            collected.append(value)
+    states_BTH = graph.add("Transpose", layer_TBD, perm=[1, 0, 2])
+    projected = _linear(graph, states_BTH, head["project.weight"], head["project.bias"])
+    logits_BTV = _linear(graph, projected, encoder["embedding_VD"], head["bias_V"])
+    graph.output(logits_BTV, "logits", ["B", "T", "V"])
+    for collected, name in zip(after, ("hidden_after", "cell_after"), strict=True):
+        graph.output(graph.add("Concat", *collected, axis=0), name, [L, "B", H])
+
+
+_EXPORTERS: dict[TaskName, Callable[[Graph, Settings, Arrays, Arrays], None]] = {
+    "classify": _classifier,
+    "tag": _tagger,
+    "generate": _language_model,
+}
+
+
+def _encoder(graph: Graph, settings: Settings, arrays: Arrays) -> _Read:
+    embedded_TBD = _embed(graph, arrays)
+    lengths_B = graph.input("lengths", ["B"], TensorProto.INT32)
+    stacks = ["forward_stack"] + (["backward_stack"] if settings.encoder.directions == "both" else [])
+    states, lasts = [], []
+    for stack in stacks:
+        layer_TBD = embedded_TBD
+        for layer in range(settings.encoder.layers):
+            layer_TBD, last_1BH, _ = _lstm(graph, layer_TBD, arrays, stack, layer, lengths=lengths_B)
+        states.append(graph.add("Transpose", layer_TBD, perm=[1, 0, 2]))
+        lasts.append(graph.add("Squeeze", last_1BH, graph.constant([0])))
+    return _Read(
+        states[0], states[1] if len(states) > 1 else None, graph.add("Concat", *lasts, axis=1), lengths_B
+    )
+
+
+def _embed(graph: Graph, arrays: Arrays) -> str:
+    ids_TB = graph.add("Transpose", graph.input("ids", ["B", "T"], TensorProto.INT64), perm=[1, 0])
+    table_VD = arrays["embedding_VD"].copy()
+    return graph.add("Gather", graph.constant(table_VD), ids_TB)
+
+
+def _lstm(
+    graph: Graph,
+    layer_TBD: str,
+    arrays: Arrays,
+    stack: str,
+    layer: int,
+    *,
+    lengths: str = "",
+    state: tuple[str, ...] = (),
+) -> tuple[str, str, str]:
+    """States [T, B, H], and hidden and cell state [1, B, H] after the last token."""
+    weights = [_onnx_gates(arrays[f"{stack}.{kind}.{layer}"]) for kind in ("inputs", "recurrents", "biases")]
+    biases = np.concatenate([weights[2], np.zeros_like(weights[2])])
+    constants = [graph.constant(array[None]) for array in (weights[0], weights[1], biases)]
+    states_T1BH, hidden, cell = graph.add_many(
+        "LSTM",
+        layer_TBD,
+        *constants,
+        lengths,
+        *state,
+        outputs=[graph.fresh("states"), graph.fresh("hidden"), graph.fresh("cell")],
+        hidden_size=weights[1].shape[1],
+        direction="reverse" if stack == "backward_stack" else "forward",
+    )
+    return graph.add("Squeeze", states_T1BH, graph.constant([1])), hidden, cell
+
+
+def _onnx_gates(array: Floats) -> Floats:
+    """Gates from torch's order (input, forget, cell, output) to ONNX's (input, output, forget, cell)."""
+    i, f, g, o = np.split(array, 4)
+    return np.concatenate([i, o, f, g])
+
+
+def _linear(graph: Graph, value: str, weight: Floats, bias: Floats) -> str:
+    return graph.add("Add", graph.add("MatMul", value, graph.constant(weight.T)), graph.constant(bias))
+
+
+def _take(graph: Graph, states_BTH: str, places_BW: str) -> str:
+    places_BW1 = graph.add("Unsqueeze", places_BW, graph.constant([2]))
+    return graph.add("GatherND", states_BTH, places_BW1, batch_dims=1)
+
+
+def _joined(graph: Graph, read: _Read) -> str:
+    parts = [read.forward_BTH] + ([] if read.backward_BTH is None else [read.backward_BTH])
+    return graph.add("Concat", *parts, axis=2)
+
+
+def _real_places(graph: Graph, states_BTH: str, lengths_B: str) -> str:
+    width = graph.add("Squeeze", graph.add("Shape", states_BTH, start=1, end=2))
+    zero, one = (graph.constant(np.array(number)) for number in (0, 1))
+    places_T = graph.add("Range", zero, width, one)
+    lengths_B1 = graph.add(
+        "Unsqueeze", graph.add("Cast", lengths_B, to=TensorProto.INT64), graph.constant([1])
+    )
+    return graph.add("Unsqueeze", graph.add("Less", places_T, lengths_B1), graph.constant([2]))
+
+
+def _attention(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
+    scores_BT1 = graph.add("MatMul", states_BTH, graph.constant(head["pooling.query_H"][:, None]))
+    masked_BT1 = graph.add("Where", real_BT1, scores_BT1, graph.constant(np.array(MASKED)))
+    weighted = graph.add("Mul", graph.add("Softmax", masked_BT1, axis=1), states_BTH)
+    return graph.add("ReduceSum", weighted, graph.constant([1]), keepdims=0)
+
+
+def _max(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
+    masked_BTH = graph.add("Where", real_BT1, states_BTH, graph.constant(np.array(MASKED)))
+    return graph.add("ReduceMax", masked_BTH, axes=[1], keepdims=0)
+
+
+def _mean(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
+    # ONNX's LSTM gives zeros beyond a sequence's length, so the plain sum holds real tokens only.
+    lengths_B1 = graph.add(
+        "Unsqueeze", graph.add("Cast", read.lengths_B, to=TensorProto.FLOAT), graph.constant([1])
+    )
+    return graph.add("Div", graph.add("ReduceSum", states_BTH, graph.constant([1]), keepdims=0), lengths_B1)
+
+
+def _last(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
+    return read.last_BH
+
+
+_POOLINGS = {"attention": _attention, "max": _max, "mean": _mean, "last": _last}
+
+
+def _ngram_bypass(graph: Graph, head: Arrays) -> str:
+    ngrams_BF = graph.input("ngrams", ["B", "F"], TensorProto.INT64)
+    weights_BF = graph.add("Gather", graph.constant(head["bypass.idf_N"]), ngrams_BF)
+    lengths_B1 = graph.add("ReduceL2", weights_BF, axes=[1], keepdims=1)
+    safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(1e-6, dtype=np.float32)))
+    scaled_BF1 = graph.add("Unsqueeze", graph.add("Div", weights_BF, safe_B1), graph.constant([2]))
+    rows_BFK = graph.add("Gather", graph.constant(head["bypass.table_NK"]), ngrams_BF)
+    return graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)

@@ -1,0 +1,162 @@
+"""Text in, answers out: one predictor a task, over an engine.
+
+Predictors take lists of any length and batch them by length; an answer does not depend on its neighbours.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from lstmtext.bundle import Bundle, HeadInfo
+from lstmtext.config import Settings
+from lstmtext.decoding.sampling import softmax
+from lstmtext.decoding.viterbi import Transitions, best_paths
+from lstmtext.runtime.engine import Engine
+from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.batching import plan_batches
+from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
+from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
+
+BATCH_TOKENS = 8192
+"""Token places in a batch: large enough for full vector units, small enough for the cache."""
+WINDOW = 256
+"""Tokens that a language model reads at once."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class TextAnswer:
+    """Probabilities of all labels, [K], and how many tokens of the text were cut away."""
+
+    probabilities_K: Floats
+    cut: int
+
+
+class TextPredictor:
+    """Labels of texts."""
+
+    def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
+        self.labels = info.labels
+        self._tokenizer = bundle.tokenizer
+        self._settings: Settings = bundle.info.settings
+        self._engine = Engine(bundle, threads=threads)
+
+    def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
+        """An answer a text, in order."""
+        examples = text_examples(self._tokenizer, texts, self._settings)
+
+        def run(places: Ints) -> Iterator[TextAnswer]:
+            chosen = [examples[place] for place in places]
+            batch = collate_texts(chosen, self._settings)
+            inputs = {
+                "ids": batch.ids_BT,
+                "lengths": batch.lengths_B.astype(np.int32),
+                "ngrams": batch.ngrams_BF,
+            }
+            probabilities_BK = softmax(self._engine.run(inputs)[0].astype(np.float64))
+            return (
+                TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True)
+            )
+
+        return _in_batches([len(example.ids) for example in examples], run)
+
+
+class SentencePredictor:
+    """Tags of the words of sentences."""
+
+    def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
+        self.tags = info.labels
+        self._tokenizer = bundle.tokenizer
+        self._settings: Settings = bundle.info.settings
+        self._engine = Engine(bundle, threads=threads)
+        crf = bundle.arrays(f"heads.{head}.crf.")
+        self._transitions = Transitions(crf["transitions_KK"], crf["starts_K"], crf["ends_K"]).restricted(
+            info.labels
+        )
+
+    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+        """The tags of each sentence, one a word."""
+        examples = sentence_examples(self._tokenizer, sentences)
+
+        def run(places: Ints) -> Iterator[list[str]]:
+            batch = collate_sentences([examples[place] for place in places], self._settings)
+            inputs = {
+                "ids": batch.ids_BT,
+                "lengths": batch.lengths_B.astype(np.int32),
+                "first": batch.first_BW,
+                "last": batch.last_BW,
+                "features": batch.features_BWF,
+            }
+            paths = best_paths(self._engine.run(inputs)[0], batch.words_B, self._transitions)
+            return ([self.tags[tag] for tag in path] for path in paths)
+
+        return _in_batches([len(example.ids) for example in examples], run)
+
+
+LanguageState = tuple[Floats, Floats]
+"""Hidden and cell states of the forward stack, [L, B, H] each."""
+
+
+class LanguagePredictor:
+    """A step model, and the nats of texts."""
+
+    def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
+        self._engine = Engine(bundle, threads=threads)
+        encoder = bundle.info.settings.encoder
+        zeros = np.zeros((encoder.layers, 1, encoder.hidden_size), dtype=np.float32)
+        self._zeros: LanguageState = (zeros, zeros)
+        self.never = [PAD_ID] + (
+            [bundle.tokenizer.unknown_id] if bundle.tokenizer.unknown_id is not None else []
+        )
+
+    def start(self, ids: Sequence[int]) -> tuple[LanguageState, Floats]:
+        """See `decoding.generation.StepModel`."""
+        state = self._zeros
+        for place in range(0, len(ids), WINDOW):
+            logits_BTV, state = self._read(ids[place : place + WINDOW], state)
+        return state, self._drawable(logits_BTV[0, -1])
+
+    def step(self, state: LanguageState, token: int) -> tuple[LanguageState, Floats]:
+        """See `decoding.generation.StepModel`."""
+        logits_BTV, after = self._read([token], state)
+        return after, self._drawable(logits_BTV[0, 0])
+
+    def nats(self, passages: Iterable[Sequence[int]]) -> Iterator[tuple[float, int]]:
+        """Summed nats and number of the tokens of each passage, read on from the passage before."""
+        state, previous = self._zeros, BOUNDARY_ID
+        for ids in passages:
+            total = 0.0
+            for place in range(0, len(ids), WINDOW):
+                targets = ids[place : place + WINDOW]
+                logits_BTV, state = self._read([previous, *targets[:-1]], state)
+                total -= float(
+                    _log_softmax(logits_BTV[0])[np.arange(len(targets)), targets].sum(dtype=np.float64)
+                )
+                previous = targets[-1]
+            yield total, len(ids)
+
+    def _read(self, ids: Sequence[int], state: LanguageState) -> tuple[Floats, LanguageState]:
+        inputs = {"ids": np.array([ids], dtype=np.int64), "hidden": state[0], "cell": state[1]}
+        logits_BTV, hidden, cell = self._engine.run(inputs)
+        return logits_BTV, (hidden, cell)
+
+    def _drawable(self, logits_V: Floats) -> Floats:
+        logits_V[self.never] = -np.inf
+        return logits_V
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(-1, keepdims=True)
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logs
+
+
+def _in_batches(lengths: Sequence[int], run: Callable[[Ints], Iterator[Answer]]) -> list[Answer]:
+    """Answers in the order of `lengths`, made batch by batch."""
+    answers: dict[int, Answer] = {}
+    for batch in plan_batches(np.array(lengths, dtype=np.int64), BATCH_TOKENS):
+        answers.update(zip(batch.tolist(), run(batch), strict=True))
+    return [answers[place] for place in range(len(lengths))]

@@ -1,0 +1,56 @@
+"""Which records go into a batch together, and how ragged lists become arrays.
+
+Batches are planned by length under a token budget, so that little of a batch is padding.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lstmtext.text.arrays import Ints
+from lstmtext.text.tokenizer import PAD_ID
+
+
+def plan_batches(lengths: Ints, budget: int, rng: np.random.Generator | None = None) -> list[Ints]:
+    """Indices of records, grouped so that longest x count stays within `budget` token places.
+
+    A record longer than the budget is alone. With `rng`, lengths are blurred by a tenth and batches shuffled,
+    so that epochs differ; without, batches go from short to long.
+    """
+    keys = np.asarray(lengths, dtype=np.float64)
+    if rng is not None:
+        keys = keys * rng.uniform(0.9, 1.1, len(keys))
+    batches: list[Ints] = []
+    current: list[int] = []
+    longest = 0
+    for index in np.argsort(keys, kind="stable"):
+        longest = max(longest, int(lengths[index]))
+        if current and longest * (len(current) + 1) > budget:
+            batches.append(np.array(current))
+            current, longest = [], int(lengths[index])
+        current.append(int(index))
+    if current:
+        batches.append(np.array(current))
+    if rng is not None:
+        rng.shuffle(batches)  # type: ignore[arg-type]  # numpy shuffles lists in place
+    return batches
+
+
+def padding_share(lengths: Ints, batches: Sequence[Ints]) -> float:
+    """Share of the token places of batches that hold padding, 0 to 1."""
+    places = sum(int(lengths[batch].max()) * len(batch) for batch in batches)
+    return 1.0 - sum(int(lengths[batch].sum()) for batch in batches) / places if places else 0.0
+
+
+def pad(rows: Sequence[Sequence[int] | Ints], fill: int = PAD_ID, dtype: type = np.int64) -> Ints:
+    """Rows of different lengths as one array [B, longest], at least one column wide."""
+    width = max([1, *(len(row) for row in rows)])
+    padded = np.full((len(rows), width), fill, dtype=dtype)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = row
+    return padded
+
+
+def lengths_of(rows: Sequence[Sequence[int] | Ints]) -> Ints:
+    """Lengths of ragged rows, [B]."""
+    return np.array([len(row) for row in rows], dtype=np.int64)

@@ -1,0 +1,156 @@
+"""Records as numbers: one example a record, and the batches that heads read.
+
+An example is what a head needs of one record; a batch is a frozen set of padded arrays with their lengths.
+Training and the runtime both make batches here, so that they read text the same way.
+Letters: B batch, T tokens, W words, F features of a word or n-grams of a text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lstmtext.config import Settings
+from lstmtext.text.arrays import Ints
+from lstmtext.text.batching import lengths_of, pad
+from lstmtext.text.lexical import FEATURES, Hashes, rows_of, sentence_features, text_ngrams
+from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
+
+NO_TARGET = -1
+"""Label or tag id of a place that has no known answer."""
+
+
+@dataclass(frozen=True)
+class TextExample:
+    """A text to classify: token ids between boundaries, n-gram hashes, the label's id, and tokens cut off."""
+
+    ids: Sequence[int]
+    ngrams: Hashes
+    label: int = NO_TARGET
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class SentenceExample:
+    """A sentence to tag: token ids between boundaries; each word's first and last place among them."""
+
+    ids: Sequence[int]
+    first: Sequence[int]
+    last: Sequence[int]
+    words: Sequence[str]
+    tags: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Texts: ids [B, T], lengths [B], rows of the n-gram table [B, F], labels [B]."""
+
+    ids_BT: Ints
+    lengths_B: Ints
+    ngrams_BF: Ints
+    labels_B: Ints
+
+
+@dataclass(frozen=True)
+class SentenceBatch:
+    """Sentences: ids [B, T], lengths [B], places of words [B, W], word counts [B], feature rows [B, W, F]."""
+
+    ids_BT: Ints
+    lengths_B: Ints
+    first_BW: Ints
+    last_BW: Ints
+    words_B: Ints
+    features_BWF: Ints
+    tags_BW: Ints
+
+
+@dataclass(frozen=True)
+class StreamBatch:
+    """A window of contiguous rows: ids [B, T + 1], and the same places of the reversed text, or None."""
+
+    ids_BT: Ints
+    reversed_BT: Ints | None
+    fresh: bool
+    """Whether the rows start anew, so that no state is carried in."""
+
+
+def text_examples(
+    tokenizer: Tokenizer, texts: Sequence[str], settings: Settings, labels: Sequence[int] = ()
+) -> list[TextExample]:
+    """Examples of texts; a text longer than `text.max_tokens` keeps its beginning and its end."""
+    known = labels or [NO_TARGET] * len(texts)
+    examples = []
+    for text, ids, label in zip(texts, tokenizer.encode_batch(texts), known, strict=True):
+        kept = keep_ends(ids, settings.text.max_tokens)
+        ngrams = (
+            text_ngrams(text, settings.classify.bypass_ngrams) if settings.classify.bypass else _NO_HASHES
+        )
+        examples.append(TextExample(bounded(kept), ngrams, label, len(ids) - len(kept)))
+    return examples
+
+
+def sentence_examples(
+    tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], tags: Sequence[Sequence[int]] = ()
+) -> list[SentenceExample]:
+    """Examples of sentences of words."""
+    known = tags or [()] * len(sentences)
+    grouped = tokenizer.encode_words(sentences)
+    return [_sentence(words, ids, own) for words, ids, own in zip(sentences, grouped, known, strict=True)]
+
+
+def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBatch:
+    """A batch of texts."""
+    buckets = settings.classify.bypass_buckets
+    rows = [example.ids for example in examples]
+    return TextBatch(
+        ids_BT=pad(rows),
+        lengths_B=lengths_of(rows),
+        ngrams_BF=pad([rows_of(example.ngrams, buckets) for example in examples]),
+        labels_B=np.array([example.label for example in examples], dtype=np.int64),
+    )
+
+
+def collate_sentences(examples: Sequence[SentenceExample], settings: Settings) -> SentenceBatch:
+    """A batch of sentences."""
+    rows = [example.ids for example in examples]
+    first_BW = pad([example.first for example in examples])
+    features_BWF = np.zeros((*first_BW.shape, FEATURES if settings.tag.bypass else 0), dtype=np.int64)
+    if settings.tag.bypass:
+        for target, example in zip(features_BWF, examples, strict=True):
+            target[: len(example.words)] = rows_of(
+                sentence_features(example.words), settings.tag.bypass_buckets
+            )
+    tags_BW = np.full_like(first_BW, NO_TARGET)
+    for known, example in zip(tags_BW, examples, strict=True):
+        known[: len(example.tags)] = example.tags
+    return SentenceBatch(
+        ids_BT=pad(rows),
+        lengths_B=lengths_of(rows),
+        first_BW=first_BW,
+        last_BW=pad([example.last for example in examples]),
+        words_B=lengths_of([example.first for example in examples]),
+        features_BWF=features_BWF,
+        tags_BW=tags_BW,
+    )
+
+
+def keep_ends(ids: Sequence[int], most: int) -> Sequence[int]:
+    """At most `most` ids: those at the beginning and those at the end, half each."""
+    if len(ids) <= most:
+        return ids
+    head = most - most // 2
+    return [*ids[:head], *ids[len(ids) - most // 2 :]]
+
+
+def bounded(ids: Sequence[int]) -> list[int]:
+    """Ids between two boundaries, so that no text is empty and both directions start from something."""
+    return [BOUNDARY_ID, *ids, BOUNDARY_ID]
+
+
+def _sentence(words: Sequence[str], grouped: Sequence[Sequence[int]], tags: Sequence[int]) -> SentenceExample:
+    ids = bounded([token for group in grouped for token in group])
+    ends = np.cumsum([1, *(len(group) for group in grouped)])
+    return SentenceExample(ids, ends[:-1].tolist(), (ends[1:] - 1).tolist(), words, tags)
+
+
+_NO_HASHES: Hashes = np.zeros(0, dtype=np.uint64)

@@ -1,0 +1,87 @@
+"""Hashed features of the words themselves, for the lexical bypass of the heads.
+
+Small data belongs to such features: a linear model over them is what careful users have today (feature CRF,
+n-grams with logistic regression). Hashes are full 64-bit numbers of words, mixed arithmetically for
+n-grams and neighbours; a head reduces them to its table's rows with `rows_of`. Row 0 is padding.
+"""
+
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from lstmtext.text.arrays import Ints
+from lstmtext.text.words import split_words
+
+Hashes = npt.NDArray[np.uint64]
+
+FORMS = 9
+"""Features of one word: itself, lower-cased, prefixes of 1 to 3, suffixes of 1 to 4 … see `_word_forms`."""
+FEATURES = 3 * FORMS
+"""Features of a word in its sentence: its own forms and those of both neighbours."""
+
+# Odd multipliers of 64 bits spread the bits of a product (Knuth, TAOCP 6.4; Steele et al., 2014).
+_MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
+
+
+def text_ngrams(text: str, longest: int) -> Hashes:
+    """Hashes of the word n-grams of 1 to `longest` words that occur in a text, each once, case folded."""
+    words = [_hash(word.text.casefold()) for word in split_words(text)]
+    singles = np.array(words, dtype=np.uint64)
+    grams = [singles]
+    for _ in range(1, longest):
+        shorter = grams[-1]
+        if len(shorter) < 2:
+            break
+        following = singles[len(singles) - len(shorter) + 1 :]
+        grams.append(_scramble(shorter[:-1] * _MIX[0] + following))
+    return np.unique(np.concatenate(grams))
+
+
+def sentence_features(words: Sequence[str]) -> Hashes:
+    """Hashes of every word's features, [W, FEATURES]: its forms, those of the word before and of the word after."""
+    own = np.array([_BORDER, *(_word_forms(word) for word in words), _BORDER], dtype=np.uint64)
+    sides = [own[1:-1], _scramble(own[:-2] * _MIX[1]), _scramble(own[2:] * _MIX[2])]
+    return np.concatenate(sides, axis=1)
+
+
+def rows_of(hashes: Hashes, buckets: int) -> Ints:
+    """Table rows 1 to buckets - 1 of hashes."""
+    return (1 + hashes % np.uint64(buckets - 1)).astype(np.int32)
+
+
+def _hash(text: str) -> int:
+    data = text.encode("utf-8", "surrogatepass")
+    return zlib.crc32(data) << 32 | zlib.adler32(data)
+
+
+@lru_cache(maxsize=1 << 17)
+def _word_forms(word: str) -> tuple[int, ...]:
+    lower = word.lower()
+    forms = (
+        "w " + word,
+        "l " + lower,
+        "p2" + lower[:2],
+        "p3" + lower[:3],
+        "s1" + lower[-1:],
+        "s2" + lower[-2:],
+        "s3" + lower[-3:],
+        "s4" + lower[-4:],
+        "h " + _shape(word),
+    )
+    return tuple(_hash(form) for form in forms)
+
+
+def _shape(word: str) -> str:
+    """Classes of the characters, runs cut to two: "McDonald-2000" is XxXxx-dd."""
+    classes = "".join("X" if c.isupper() else "x" if c.islower() else "d" if c.isdigit() else c for c in word)
+    return "".join(c for i, c in enumerate(classes) if not (i > 1 and classes[i - 1] == c == classes[i - 2]))
+
+
+def _scramble(hashes: Hashes) -> Hashes:
+    return hashes ^ (hashes >> np.uint64(29))
+
+
+_BORDER = tuple(_hash(f"border {index}") for index in range(FORMS))

@@ -1,0 +1,45 @@
+"""Raw text to words with character offsets, in the manner of the Penn and UD English treebanks.
+
+Keeps addresses, handles, numbers and abbreviations whole; splits clitics ("do|n't", "Anna|'s") and punctuation.
+The pattern is plain enough for both `regex` and the Oniguruma engine of `tokenizers`.
+"""
+
+from typing import NamedTuple
+
+import regex
+
+WORD_PATTERN = "|".join(
+    (
+        r"https?://\S+|www\.\S+",
+        r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+        r"<\w+>",  # placeholders of prepared corpora, such as <unk>
+        r"[@#]\w+",
+        r"(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs|e\.g|i\.e|inc|ltd|co)\.",
+        r"(?:\p{L}\.){2,}",
+        r"\d+(?:[.,:/]\d+)+",
+        r"[\p{L}\p{M}\p{N}_]+?(?=n['’]t\b)|n['’]t\b",
+        r"['’](?i:s|m|re|ve|ll|d)\b",
+        r"[\p{L}\p{M}\p{N}_]+",
+        r"\.{2,}|-{2,}|!+|\?+",
+        r"[^\s\p{L}\p{M}\p{N}_]",
+    )
+)
+_WORD = regex.compile(WORD_PATTERN)
+
+
+class Word(NamedTuple):
+    """A word and where it stands: `text[start:end]`, in characters."""
+
+    text: str
+    start: int
+    end: int
+
+
+def split_words(text: str) -> list[Word]:
+    """The words of a raw text, in order, none empty."""
+    return [Word(match.group(), match.start(), match.end()) for match in _WORD.finditer(text)]
+
+
+def split_on_spaces(text: str) -> list[Word]:
+    """The words of a text that was tokenised already: whatever stands between white space."""
+    return [Word(match.group(), match.start(), match.end()) for match in regex.finditer(r"\S+", text)]

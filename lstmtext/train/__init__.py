@@ -1,0 +1,1 @@
+"""Training: batches in order, schedule, the loop, validation, and the run that ends in a bundle."""

@@ -1,0 +1,124 @@
+"""Where batches come from: shuffled ones for training, ordered ones for validation.
+
+A feed gives the batches of one pass. Its order depends only on the random generator it is handed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from lstmtext.config import Settings
+from lstmtext.data.encoded import EncodedData, EncodedStream
+from lstmtext.nn.model import Batch
+from lstmtext.text.arrays import Ints
+from lstmtext.text.batching import plan_batches
+from lstmtext.text.examples import (
+    SentenceBatch,
+    SentenceExample,
+    StreamBatch,
+    TextBatch,
+    TextExample,
+    collate_sentences,
+    collate_texts,
+)
+from lstmtext.text.tokenizer import BOUNDARY_ID
+
+Example = TypeVar("Example", TextExample, SentenceExample)
+Made = TypeVar("Made", TextBatch, SentenceBatch, covariant=True)
+
+
+class Feed(Protocol):
+    """Training batches of one pass."""
+
+    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, Batch]]:
+        """One pass in random order; with each batch, the share of the pass that is done after it."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecordFeed(Generic[Example, Made]):
+    """Batches of separate records under a token budget."""
+
+    examples: Sequence[Example]
+    lengths: Ints
+    collate: Callable[[Sequence[Example], Settings], Made]
+    settings: Settings
+
+    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, Made]]:
+        """One pass over all records."""
+        batches = plan_batches(self.lengths, self.settings.train.batch_tokens, rng)
+        for done, batch in enumerate(batches, start=1):
+            yield done / len(batches), self._collate(batch)
+
+    def ordered(self) -> Iterator[tuple[Ints, Made]]:
+        """All records by length, with their indices."""
+        for batch in plan_batches(self.lengths, 4 * self.settings.train.batch_tokens):
+            yield batch, self._collate(batch)
+
+    def _collate(self, batch: Ints) -> Made:
+        return self.collate([self.examples[index] for index in batch], self.settings)
+
+
+@dataclass(frozen=True)
+class StreamFeed:
+    """Windows of contiguous rows of running text, for truncated back-propagation."""
+
+    ids: Ints
+    settings: Settings
+
+    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, StreamBatch]]:
+        """One pass; rows begin at another place every time, so that windows fall differently."""
+        rows, window = self._shape()
+        ids = np.roll(self.ids, -int(rng.integers(len(self.ids))))
+        length = (len(ids) - 1) // rows
+        starts = np.arange(rows)[:, None] * length
+        both = self.settings.encoder.directions == "both"
+        mirrored = ids[::-1]
+        for place in range(0, length, window):
+            end = min(place + window, length)
+            places = starts + np.arange(place, end + 1)
+            yield end / length, StreamBatch(ids[places], mirrored[places] if both else None, fresh=place == 0)
+
+    def _shape(self) -> tuple[int, int]:
+        """Rows and window, fewer rows where the text is too short to fill them."""
+        settings = self.settings.generate
+        rows = min(settings.rows, max(1, (len(self.ids) - 1) // settings.window))
+        return rows, settings.window
+
+
+def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[StreamBatch]:
+    """A text in order from its first token on, as `rows` long rows for speed; what is left over ends in short rows."""
+    ids = np.concatenate([[BOUNDARY_ID], stream.ids])
+    rows = max(1, min(rows, len(stream.ids) // (4 * window)))
+    length = len(stream.ids) // rows
+    starts = np.arange(rows)[:, None] * length
+    for place in range(0, length, window):
+        places = starts + np.arange(place, min(place + window, length) + 1)
+        yield StreamBatch(ids[places], None, fresh=place == 0)
+
+
+def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[TextExample, TextBatch]:
+    """The texts of a split."""
+    texts = data.texts(split)
+    return RecordFeed(texts, texts.lengths, collate_texts, settings)
+
+
+def sentence_feed(
+    data: EncodedData, split: str, settings: Settings
+) -> RecordFeed[SentenceExample, SentenceBatch]:
+    """The sentences of a split."""
+    sentences = data.sentences(split)
+    return RecordFeed(sentences, sentences.lengths, collate_sentences, settings)
+
+
+def train_feed(data: EncodedData, settings: Settings) -> Feed:
+    """The training batches of a dataset."""
+    feeds: dict[str, Callable[[], Any]] = {
+        "classify": lambda: text_feed(data, "train", settings),
+        "tag": lambda: sentence_feed(data, "train", settings),
+        "generate": lambda: StreamFeed(data.stream("train").ids, settings),
+    }
+    feed: Feed = feeds[data.task]()
+    return feed

@@ -1,0 +1,111 @@
+"""The training loop, as a generator of step reports.
+
+It moves the weights and nothing else: whoever iterates prints, validates, saves and stops.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from lstmtext.config import Settings
+from lstmtext.nn.encoder import StreamState
+from lstmtext.nn.model import Batch, Model
+from lstmtext.text.examples import StreamBatch
+from lstmtext.train.feeds import Feed
+from lstmtext.train.precision import autocast
+from lstmtext.train.schedule import rate_factor
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did."""
+
+    step: int
+    epochs: float
+    """Passes over the data so far."""
+    progress: float
+    """Share of the training that is done, 0 to 1."""
+    loss: float
+    """Nats per text, word or token of this batch."""
+    tokens: int
+    """Real tokens read in this step."""
+    rate: float
+    """Learning rate of the step."""
+
+
+def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own."""
+    train = settings.train
+    factors = {"classify": settings.classify.bypass_rate, "tag": settings.tag.bypass_rate}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        bypass = "bypass" in name
+        decay = train.weight_decay if parameter.ndim > 1 and not bypass else 0.0
+        factor = factors["classify" if "table" in name else "tag"] if bypass else 1.0
+        groups.setdefault((decay, factor), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "weight_decay": decay, "factor": factor}
+            for (decay, factor), parameters in groups.items()
+        ],
+        lr=train.learning_rate,
+        betas=(0.9, 0.99),
+        fused=True,
+    )
+
+
+def training_steps(model: Model, feed: Feed, settings: Settings, precision: str) -> Iterator[StepReport]:
+    """Train until the epochs or the budget are used up; each step yields its report."""
+    train = settings.train
+    rng = np.random.default_rng(train.seed)
+    optimizer = make_optimizer(model, settings)
+    started = time.monotonic()
+    step = epoch = 0
+    progress = 0.0
+    while progress < 1.0:
+        carried: StreamState | None = None
+        for share, batch in feed.shuffled(rng):
+            rate = train.learning_rate * rate_factor(progress, train)
+            loss, carried = _step(
+                model, optimizer, batch, carried, rate=rate, clip=train.clip, precision=precision
+            )
+            step += 1
+            epochs = epoch + share
+            progress = (time.monotonic() - started) / train.budget if train.budget else epochs / train.epochs
+            yield StepReport(step, epochs, min(progress, 1.0), loss, _token_count(batch), rate)
+            if progress >= 1.0 and train.budget:
+                return
+        epoch += 1
+
+
+def _step(
+    model: Model,
+    optimizer: torch.optim.AdamW,
+    batch: Batch,
+    carried: StreamState | None,
+    *,
+    rate: float,
+    clip: float,
+    precision: str,
+) -> tuple[float, StreamState | None]:
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    model.train()
+    with autocast(model.device, precision):
+        total, count, carried = model.loss(batch, carried)
+    loss = total / max(1, count)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward untyped
+    nn.utils.clip_grad_norm_(model.parameters(), clip)
+    optimizer.step()
+    return float(loss.detach()), carried
+
+
+def _token_count(batch: Batch) -> int:
+    if isinstance(batch, StreamBatch):
+        return int(batch.ids_BT[:, 1:].size)
+    return int(batch.lengths_B.sum())

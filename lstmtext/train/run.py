@@ -1,0 +1,236 @@
+"""One training from data to bundle: the caller of the loop, who validates, keeps the best, stops and saves.
+
+A run tells a listener what happens and never prints. An interrupt (Ctrl-C) ends it after the current step, with
+the best weights so far saved as a bundle.
+"""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, save_bundle
+from lstmtext.config import Settings
+from lstmtext.data.encoded import EncodedData
+from lstmtext.errors import Interrupted, UsageError
+from lstmtext.metrics import Scores
+from lstmtext.nn.heads.classifier import Classifier
+from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays
+from lstmtext.runtime.export import export_graph
+from lstmtext.tasks import TASKS
+from lstmtext.text.arrays import Floats
+from lstmtext.text.lexical import rows_of
+from lstmtext.train.feeds import train_feed
+from lstmtext.train.loop import StepReport, training_steps
+from lstmtext.train.precision import choose_precision
+from lstmtext.train.validate import validate
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What to train, from what, and where to."""
+
+    data: EncodedData
+    settings: Settings
+    output: Path
+    head: str | None = None
+    encoder: Bundle | None = None
+    """A bundle whose encoder and tokenizer to start from."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """A look at the validation data during a run."""
+
+    report: StepReport
+    loss: float
+    """Mean training loss since the last look, in nats."""
+    score_name: str
+    score: float
+    best: float
+    improved: bool
+    seconds: float
+    """Since training began."""
+    tokens_per_second: float
+
+
+class Listener(Protocol):
+    """Whoever wants to know how a run goes."""
+
+    def started(self, *, parameters: int, precision: str, device: str) -> None:
+        """The model is made and training begins."""
+        ...
+
+    def stepped(self, report: StepReport) -> None:
+        """A step is done."""
+        ...
+
+    def validated(self, validation: Validation) -> None:
+        """The validation data were read."""
+        ...
+
+
+@dataclass
+class _Best:
+    """The best weights so far."""
+
+    arrays: dict[str, Floats] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
+    value: float | None = None
+    epochs: float = 0.0
+    misses: int = 0
+
+
+def train(job: TrainJob, listener: Listener) -> BundleInfo:
+    """Train and save a bundle. Raises Interrupted, with the bundle saved, after Ctrl-C."""
+    settings = job.settings
+    device = _set_up(settings)
+    model = _make_model(job).to(device)
+    precision = choose_precision(settings.train, settings.encoder, device)
+    parameters = sum(weights.numel() for weights in model.parameters())
+    listener.started(parameters=parameters, precision=precision, device=str(device))
+    started = time.monotonic()
+    best = _Best()
+    with _interruptible() as interrupted:
+        tokens, epochs = _train_until_done(job, model, precision, best, interrupted, listener)
+    training = {
+        "epochs": round(epochs, 3),
+        "best_epoch": round(best.epochs, 3),
+        "seconds": round(time.monotonic() - started, 1),
+        "tokens": tokens,
+        "precision": precision,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "started_from": str(job.encoder.folder.name) if job.encoder else "none",
+        "interrupted": bool(interrupted),
+    }
+    info = _save(job, best, training, parameters)
+    if interrupted:
+        raise Interrupted(f"interrupted; the best weights so far are in {job.output}")
+    return info
+
+
+def _set_up(settings: Settings) -> torch.device:
+    train = settings.train
+    if train.threads:
+        torch.set_num_threads(train.threads)
+    if train.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            "--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu"
+        )
+    torch.manual_seed(train.seed)
+    return torch.device("cuda" if train.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _make_model(job: TrainJob) -> Model:
+    data = job.data
+    model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    if job.encoder is not None:
+        load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
+    if isinstance(model.head, Classifier) and model.head.bypass is not None:
+        buckets = job.settings.classify.bypass_buckets
+        counts_N = np.zeros(buckets, dtype=np.int64)
+        texts = data.texts("train")
+        for hashes in texts.ngrams():
+            np.add.at(counts_N, rows_of(hashes, buckets), 1)
+        model.head.bypass.fit_frequencies(counts_N, len(texts))
+    return model
+
+
+def _train_until_done(
+    job: TrainJob, model: Model, precision: str, best: _Best, interrupted: list[int], listener: Listener
+) -> tuple[int, float]:
+    """Run the loop with validations, keeping the best weights; tokens read and passes made."""
+    settings, task = job.settings, TASKS[job.data.task]
+    started = time.monotonic()
+    pause = 1.0 / settings.train.validations_per_epoch
+    tokens, training_seconds, due = 0, 0.0, pause
+    losses: list[float] = []
+    epochs = 0.0
+    for report in training_steps(model, train_feed(job.data, settings), settings, precision):
+        listener.stepped(report)
+        losses.append(report.loss)
+        tokens += report.tokens
+        epochs = report.epochs
+        ended = report.progress >= 1.0 or bool(interrupted)
+        if report.epochs < due - 1e-9 and not ended:
+            continue
+        due += pause
+        training_seconds = time.monotonic() - started
+        scores = validate(model, job.data, settings, precision)
+        name, value = task.score(scores)
+        improved = task.better(value, best.value)
+        best.misses = 0 if improved else best.misses + 1
+        if improved:
+            best.arrays, best.scores, best.value, best.epochs = (
+                model_arrays(model),
+                scores,
+                value,
+                report.epochs,
+            )
+        assert best.value is not None
+        mean_loss = sum(losses) / len(losses)
+        losses.clear()
+        speed = tokens / max(1e-9, training_seconds)
+        listener.validated(
+            Validation(report, mean_loss, name, value, best.value, improved, training_seconds, speed)
+        )
+        if ended or best.misses >= settings.train.patience:
+            break
+    return tokens, epochs
+
+
+def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: int) -> BundleInfo:
+    data, settings = job.data, job.settings
+    head = job.head or TASKS[data.task].head
+    encoder = {
+        name.removeprefix(ENCODER_PREFIX): a
+        for name, a in best.arrays.items()
+        if name.startswith(ENCODER_PREFIX)
+    }
+    own = {
+        name.removeprefix("head."): array for name, array in best.arrays.items() if name.startswith("head.")
+    }
+    graph = export_graph(data.task, settings, encoder, own)
+    facts = data.facts
+    info = BundleInfo(
+        settings=settings,
+        heads={head: HeadInfo(data.task, data.labels.names, best.scores)},
+        vocabulary_size=data.tokenizer.size,
+        parameters=parameters,
+        training=training,
+        data={
+            "files": facts.sources,
+            "training records": len(data.tables["train"]),
+            "validation records": len(data.tables["validation"]),
+            "label counts": facts.label_counts,
+        },
+    )
+    arrays = {ENCODER_PREFIX + name: array for name, array in encoder.items()}
+    arrays |= {f"heads.{head}.{name}": array for name, array in own.items()}
+    save_bundle(job.output, info, data.tokenizer, arrays, graph)
+    return info
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[int]]:
+    """A list that the first Ctrl-C adds to; the second one interrupts at once, as usual."""
+    seen: list[int] = []
+
+    def note(signum: int, frame: object) -> None:
+        seen.append(signum)
+        signal.signal(signal.SIGINT, before)
+
+    before: Callable[..., object] | int | None = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)

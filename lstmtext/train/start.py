@@ -1,0 +1,106 @@
+"""Everything before the first step: what `lstmtext train` was given becomes a job, and the job is run."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lstmtext.bundle import Bundle, BundleInfo, is_bundle, load_bundle
+from lstmtext.config import Settings, TaskName
+from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
+from lstmtext.data.plan import DataRequest, make_plan
+from lstmtext.data.prepare import prepare
+from lstmtext.errors import UsageError
+from lstmtext.folders import check_output, work_folder
+from lstmtext.train.run import Listener, TrainJob, train
+
+FROM_SCRATCH = "none"
+
+ChooseSettings = Callable[[TaskName], Settings]
+"""Settings of a task, once the data have told which it is."""
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a command line says of a training."""
+
+    data: DataRequest
+    output: Path
+    encoder: str = FROM_SCRATCH
+    head: str | None = None
+
+
+def start_training(
+    request: TrainRequest, choose: ChooseSettings, listener: Listener, remark: Callable[[str], None]
+) -> BundleInfo:
+    """Prepare the data, train, and save the bundle."""
+    check_output(request.output, is_bundle)
+    encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
+    with _prepared(request, choose, encoder, remark) as (data, settings):
+        if data.facts.repaired_tags:
+            remark(f"{data.facts.repaired_tags} broken tags repaired")
+        if data.facts.truncated:
+            remark(f"{data.facts.truncated} texts cut to {settings.text.max_tokens} tokens (text.max_tokens)")
+        if data.facts.unknown_labels:
+            remark(f"{data.facts.unknown_labels} validation labels or tags do not occur in training")
+        return train(TrainJob(data, settings, request.output, request.head, encoder), listener)
+
+
+@contextmanager
+def _prepared(
+    request: TrainRequest, choose: ChooseSettings, encoder: Bundle | None, remark: Callable[[str], None]
+) -> Iterator[tuple[EncodedData, Settings]]:
+    """The encoded data and the settings that fit them; what was written on the way is removed at the end."""
+    names = request.data.data
+    if len(names) == 1 and is_encoded(Path(names[0])):
+        data = load_encoded(Path(names[0]))
+        yield data, _settings_for_encoded(data, choose(data.task), names[0], encoder)
+        return
+    plan, remarks = make_plan(request.data)
+    for text in remarks:
+        remark(text)
+    settings = choose(plan.task)
+    if encoder is not None:
+        settings = with_encoder(settings, encoder)
+        plan = replace(plan, tokenizer=encoder.tokenizer)
+    work = work_folder(request.output)
+    try:
+        yield prepare(plan, settings, work), settings
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _settings_for_encoded(
+    data: EncodedData, settings: Settings, name: str, encoder: Bundle | None
+) -> Settings:
+    if settings.text not in (Settings().text, data.settings.text):
+        raise UsageError(
+            "--set text", f"{name} is encoded already", hint="run lstmtext preprocess with these settings"
+        )
+    settings = replace(
+        settings,
+        text=data.settings.text,
+        classify=replace(settings.classify, bypass_ngrams=data.settings.classify.bypass_ngrams),
+    )
+    if encoder is None:
+        return settings
+    if encoder.tokenizer.to_json() != data.tokenizer.to_json():
+        raise UsageError(
+            "--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files"
+        )
+    return with_encoder(settings, encoder)
+
+
+def with_encoder(settings: Settings, encoder: Bundle) -> Settings:
+    """Settings whose text unit and encoder sizes are those of a bundle to start from; dropouts stay."""
+    old, old_text = encoder.info.settings.encoder, encoder.info.settings.text
+    sizes = replace(
+        settings.encoder,
+        directions=old.directions,
+        embedding_size=old.embedding_size,
+        hidden_size=old.hidden_size,
+        layers=old.layers,
+    )
+    text = replace(settings.text, unit=old_text.unit, vocabulary_size=old_text.vocabulary_size)
+    return replace(settings, encoder=sizes, text=text)
