@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from lstmtext import __version__
 from lstmtext.config import Settings, TaskName, settings_from_sections
-from lstmtext.errors import ModelError
+from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.metrics import Scores
 from lstmtext.tasks import TASKS
@@ -79,9 +79,7 @@ class Bundle:
     def head(self, name: str | None = None, task: TaskName | None = None) -> tuple[str, HeadInfo]:
         """The named head, or the only one for a task. Raises ModelError with what there is."""
         heads = {
-            own: info
-            for own, info in self.info.heads.items()
-            if task in (None, info.task) and name in (None, own)
+            own: info for own, info in self.info.heads.items() if task in (None, info.task) and name in (None, own)
         }
         if len(heads) == 1:
             return next(iter(heads.items()))
@@ -99,7 +97,7 @@ class Bundle:
         with safe_open(str(self.folder / WEIGHTS), framework="numpy") as weights:
             return {
                 name.removeprefix(prefix): weights.get_tensor(name)
-                for name in weights.keys()
+                for name in weights.keys()  # noqa: SIM118  # the handle is no dict
                 if name.startswith(prefix)
             }
 
@@ -117,7 +115,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, files = content.pop("format"), content.pop("files")
-    except (ValueError, KeyError, OSError, AttributeError) as error:
+    except (ValueError, KeyError, OSError, AttributeError, TypeError) as error:
         raise ModelError(path, f"cannot be read: {error!r}", hint="train the bundle again") from error
     if version != FORMAT:
         raise ModelError(
@@ -128,9 +126,7 @@ def load_bundle(folder: Path) -> Bundle:
         )
     for name, digest in files.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
-            raise ModelError(
-                folder / name, "is absent or not what was saved", hint="copy or train the bundle again"
-            )
+            raise ModelError(folder / name, "is absent or not what was saved", hint="copy or train the bundle again")
     return Bundle(folder, _info_from(content, path))
 
 
@@ -147,8 +143,7 @@ def save_bundle(
         (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8")
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir()) if path.is_file()}
         (fresh / DESCRIPTION).write_text(
-            json.dumps({"format": FORMAT, **_plain(info), "files": files}, indent=2, ensure_ascii=False)
-            + "\n",
+            json.dumps({"format": FORMAT, **_plain(info), "files": files}, indent=2, ensure_ascii=False) + "\n",
             encoding="utf-8",
         )
 
@@ -166,9 +161,7 @@ def model_card(name: str, info: BundleInfo) -> str:
         lines += [f"## Head `{head}`: {own.task}", ""]
         lines += [f"Labels: {', '.join(own.labels)}", ""] if own.labels else []
         lines += [
-            f"- {score}: {value:.4f} (validation)"
-            for score, value in own.scores.items()
-            if isinstance(value, float)
+            f"- {score}: {value:.4f} (validation)" for score, value in own.scores.items() if isinstance(value, float)
         ]
         lines += ["", "```sh", f'echo "Some text." | lstmtext {command} -m {name}', "```", ""]
     encoder = info.settings.encoder
@@ -188,20 +181,17 @@ def _plain(info: BundleInfo) -> dict[str, object]:
     return content
 
 
-def _info_from(content: dict[str, object], path: Path) -> BundleInfo:
+def _info_from(content: dict[str, Any], path: Path) -> BundleInfo:
     content.pop("lstmtext", None)
     try:
-        heads = cast(dict[str, dict[str, object]], content.pop("heads"))
-        settings = settings_from_sections(cast(dict[str, dict[str, object]], content.pop("settings")))
-        made = {
-            name: HeadInfo(**{**own, "labels": Labels(cast(list[str], own["labels"])).names})
-            for name, own in heads.items()
-        }  # type: ignore[arg-type]  # checked by use
-        info = BundleInfo(settings=settings, heads=made, **content)  # type: ignore[arg-type]  # names are checked by the call
-        assert all(own.task in TASKS for own in made.values())
-    except (KeyError, TypeError, AssertionError, AttributeError) as error:
+        heads = {
+            name: HeadInfo(TASKS[own["task"]].name, Labels(own["labels"]).names, own["scores"])
+            for name, own in content.pop("heads").items()
+        }
+        settings = settings_from_sections(content.pop("settings"))
+        return BundleInfo(settings=settings, heads=heads, **content)
+    except (KeyError, TypeError, AttributeError, AssertionError) as error:
         raise ModelError(path, f"is not complete: {error!r}", hint="train the bundle again") from error
-    return info
 
 
 def _digest(path: Path) -> str:

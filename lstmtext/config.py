@@ -31,8 +31,8 @@ class TextSettings:
 
     unit: Literal["bpe", "char", "word"] = "bpe"
     """What a token is: byte-level BPE pieces (no unknown token in any language), characters, or words."""
-    vocabulary_size: int = bounded(8000, 300, 1_000_000)
-    """Most entries of the tokenizer's vocabulary."""
+    vocabulary_size: int = bounded(0, 0, 1_000_000)
+    """Most entries of the tokenizer's vocabulary; 0 lets the amount of text decide."""
     max_tokens: int = bounded(400, 8, 1_000_000)
     """A longer classified text keeps its first and last halves of this many tokens; tagged sentences are
     never cut, and language models read all."""
@@ -94,6 +94,8 @@ class TagSettings:
     """Rows of the bypass's hash table."""
     bypass_dropout: float = bounded(0.2, 0.0, 0.95)
     """Chance that one lexical feature of one word is dropped."""
+    alone: float = bounded(0.2, 0.0, 0.5)
+    """Share of training sentences that the encoder answers alone, and share that the bypass does."""
     bypass_rate: float = bounded(2.0, 0.01, 1000.0)
     """Learning rate of the bypass as a multiple of the rest's."""
 
@@ -102,8 +104,8 @@ class TagSettings:
 class GenerateSettings:
     """The language-model head and its truncated back-propagation."""
 
-    rows: int = bounded(32, 1, 4096)
-    """Contiguous rows the text is cut into; one row of a batch continues where it stopped in the last."""
+    rows: int = bounded(0, 0, 4096)
+    """Contiguous rows the text is cut into, each read on where the last batch stopped; 0 lets its length decide."""
     window: int = bounded(128, 2, 65536)
     """Tokens of back-propagation; states are carried beyond, gradients are not."""
 
@@ -112,12 +114,12 @@ class GenerateSettings:
 class TrainSettings:
     """Optimisation."""
 
-    epochs: int = bounded(10, 1, 100_000)
-    """Most passes over the training records."""
+    epochs: int = bounded(0, 0, 100_000)
+    """Most passes over the training records; 0 lets their number decide."""
     budget: float = bounded(0.0, 0.0, 1e9)
     """Seconds that training may take; 0 means that `epochs` decides. The schedule ends with the budget."""
-    batch_tokens: int = bounded(2048, 16, 10_000_000)
-    """Most token places (padding included) in a batch of texts or sentences."""
+    batch_tokens: int = bounded(0, 0, 10_000_000)
+    """Most token places (padding included) in a batch of texts or sentences; 0 lets their number decide."""
     learning_rate: float = bounded(2e-3, 1e-8, 10.0)
     """Peak step size of AdamW."""
     warmup: float = bounded(0.05, 0.0, 1.0)
@@ -126,6 +128,8 @@ class TrainSettings:
     """How the rate falls after the warm-up, to 1 % of the peak."""
     weight_decay: float = bounded(0.01, 0.0, 10.0)
     """Decoupled weight decay of the matrices."""
+    average: float = bounded(0.0, 0.0, 0.99999)
+    """Decay of the running average of the weights that is validated and saved; 0 takes the last weights."""
     clip: float = bounded(1.0, 1e-6, 1e6)
     """Largest norm of the gradient."""
     patience: int = bounded(5, 1, 100_000)
@@ -193,7 +197,6 @@ TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
         "encoder.input_dropout": 0.0,
         "encoder.output_dropout": 0.1,
         "train.learning_rate": 4e-3,
-        "train.epochs": 20,
     },
 }
 """Where a task wants other values than the dataclasses give."""
@@ -236,9 +239,7 @@ def settings_from(values: Mapping[str, object]) -> Settings:
 
 def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
     """The inverse of `Settings.as_dict`."""
-    return settings_from(
-        {f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()}
-    )
+    return settings_from({f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()})
 
 
 def check_bounds(section: object, *, prefix: str, dashes: bool = False) -> None:
@@ -274,9 +275,7 @@ def _read_file(path: Path) -> dict[str, object]:
     flat: dict[str, object] = {}
     for section, values in sections.items():
         if not isinstance(values, dict):
-            raise UsageError(
-                path, f"'{section}' stands outside a section", expected=f"[{section}] or [train]"
-            )
+            raise UsageError(path, f"'{section}' stands outside a section", expected=f"[{section}] or [train]")
         flat |= {f"{section}.{name}": value for name, value in values.items()}
     return flat
 
@@ -293,9 +292,7 @@ def _coerce(key: str, value: object, hint: object) -> Setting:
     kind = get_origin(hint) or hint
     if kind is Literal:
         if value not in get_args(hint):
-            raise UsageError(
-                f"--set {key}", f"found {value!r}", expected="one of " + ", ".join(get_args(hint))
-            )
+            raise UsageError(f"--set {key}", f"found {value!r}", expected="one of " + ", ".join(get_args(hint)))
         return str(value)
     if kind is tuple:
         return tuple(value.split(",")) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # a TOML or JSON list

@@ -40,9 +40,7 @@ def work_folder(folder: Path) -> Path:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
     except OSError as error:
-        raise UserError(
-            folder, f"cannot be written: {error.strerror}", hint="use another -o/--output"
-        ) from error
+        raise UserError(folder, f"cannot be written: {error.strerror}", hint="use another -o/--output") from error
 
 
 def _swap(fresh: Path, folder: Path) -> None:

@@ -31,7 +31,8 @@ for command in (
     generate.generate,
     info.info,
 ):
-    app.command()(command)
+    # "\b" keeps the lines of a paragraph apart; docstrings hold it as two characters.
+    app.command(help=(command.__doc__ or "").replace("\\b", "\b"))(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,7 +63,11 @@ def main() -> NoReturn:
 
 def _run(*, debug: bool) -> int:
     try:
-        return int(app(standalone_mode=False) or ExitCode.OK)
+        return _invoke()
+    except typer.Exit as left:
+        return left.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
     except TyperException as error:
         return _fail(
             error,
@@ -75,10 +80,10 @@ def _run(*, debug: bool) -> int:
     except Interrupted as stopped:
         return _fail(stopped, stopped.exit_code, debug=debug)
     except BrokenPipeError:
-        # The reader has left, as `head` does. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()  # the reader has left, as `head` does
         return ExitCode.OK
     except OSError as error:
+        _abandon_output()
         return _fail(error, ExitCode.UNEXPECTED, debug=debug)
     except Exception as error:  # the last resort of a program: one line, not a traceback
         return _fail(
@@ -87,6 +92,19 @@ def _run(*, debug: bool) -> int:
             debug=debug,
             message=f"unexpected {type(error).__name__}: {error}; see --debug",
         )
+
+
+def _invoke() -> int:
+    """The command's own exit code. Typer's `app()` is not called: it turns a broken pipe into exit code 1."""
+    with typer.main.get_command(app).make_context("lstmtext", sys.argv[1:]) as context:
+        code = int(context.command.invoke(context) or ExitCode.OK)
+    sys.stdout.flush()
+    return code
+
+
+def _abandon_output() -> None:
+    """Lead standard output nowhere, or Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: BaseException, code: ExitCode, *, debug: bool, message: str = "") -> ExitCode:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import json_line, parse_record, read_groups, remark, write_lines
+from lstmtext.cli.streams import json_line, parse_records, read_groups, remark, write_lines
 
 if TYPE_CHECKING:
     from lstmtext.runtime.predictors import TextPredictor
@@ -17,13 +17,9 @@ OUTPUTS = ("tsv", "jsonl")
 def classify(
     model: options.Model,
     file: options.File = "-",
-    top: Annotated[
-        int, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")
-    ] = 1,
+    top: Annotated[int, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")] = 1,
     format_name: Annotated[str, typer.Option("--format", help="tsv or jsonl.")] = "tsv",
-    text_column: Annotated[
-        str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")
-    ] = "text",
+    text_column: Annotated[str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")] = "text",
     head: options.Head = None,
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
@@ -44,9 +40,7 @@ def classify(
     predictor = TextPredictor(bundle, *bundle.head(head, "classify"), threads=threads)
     cut = 0
     for lines in read_groups(file):
-        records = [
-            parse_record(line, text_column) if output == "jsonl" else {text_column: line} for line in lines
-        ]
+        records = parse_records(lines, text_column, as_json=output == "jsonl")
         cut += write_answers(predictor, records, text_column, top, as_json=output == "jsonl")
     if cut:
         remark(f"{cut} texts were longer than the model reads and lost their middle", quiet=quiet)

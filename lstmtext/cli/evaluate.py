@@ -10,9 +10,7 @@ from lstmtext.data.columns import Columns
 
 
 def evaluate(
-    data: Annotated[
-        list[str], typer.Argument(help="Files, folders, hf://owner/name, or - for standard input.")
-    ],
+    data: Annotated[list[str], typer.Argument(help="Files, folders, hf://owner/name, or - for standard input.")],
     model: options.Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     head: options.Head = None,

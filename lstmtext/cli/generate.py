@@ -20,12 +20,8 @@ def generate(
     ] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens of a sample.")] = D.max_tokens,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Samples for each prompt.")] = 1,
-    temperature: Annotated[
-        float, typer.Option("--temperature", help="0 takes the likeliest token.")
-    ] = D.temperature,
-    top_k: Annotated[
-        int, typer.Option("--top-k", help="Draw from the K likeliest tokens; 0 from all.")
-    ] = D.top_k,
+    temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = D.temperature,
+    top_k: Annotated[int, typer.Option("--top-k", help="Draw from the K likeliest tokens; 0 from all.")] = D.top_k,
     top_p: Annotated[
         float, typer.Option("--top-p", help="Draw from the likeliest that hold this probability.")
     ] = D.top_p,
@@ -56,9 +52,7 @@ def generate(
     from lstmtext.decoding.generation import generate_text
     from lstmtext.runtime.predictors import LanguagePredictor
 
-    sampling = Sampling(
-        max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed
-    )
+    sampling = Sampling(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed)
     bundle = load_bundle(model)
     predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"), threads=threads)
     rng = np.random.default_rng(seed)

@@ -23,16 +23,12 @@ LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column 
 TagColumn = Annotated[
     str | None, typer.Option("--tag-column", help="Column that holds the tag: a number from 1, or a name.")
 ]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", help="A setting, such as train.clip=0.5; see README.")
-]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as train.clip=0.5; see README.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random choice.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 takes all.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no remarks on stderr.")]
-Task = Annotated[
-    str | None, typer.Option("--task", help="classify, tag or generate; read from the data if not given.")
-]
+Task = Annotated[str | None, typer.Option("--task", help="classify, tag or generate; read from the data if not given.")]
 File = Annotated[str, typer.Argument(help="Text file, one text a line; - is standard input.")]
 
 
@@ -64,9 +60,7 @@ def seconds(text: str | None) -> float | None:
     try:
         value = float(number) * units[unit]
     except ValueError as error:
-        raise UsageError(
-            "--budget", f"found '{text}'", expected="a duration such as 90s, 5m or 1h"
-        ) from error
+        raise UsageError("--budget", f"found '{text}'", expected="a duration such as 90s, 5m or 1h") from error
     if not value > 0:
         raise UsageError("--budget", f"found '{text}'", expected="a duration above 0")
     return value

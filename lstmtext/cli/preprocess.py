@@ -11,9 +11,7 @@ from lstmtext.data.columns import Columns
 
 
 def preprocess(
-    data: Annotated[
-        list[str], typer.Argument(help="Files, folders, hf://owner/name, or - for standard input.")
-    ],
+    data: Annotated[list[str], typer.Argument(help="Files, folders, hf://owner/name, or - for standard input.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write; train takes it as DATA.")],
     valid: Annotated[
         list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")
@@ -23,9 +21,7 @@ def preprocess(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
-    tokenizer: Annotated[
-        Path | None, typer.Option("--tokenizer", help="A bundle whose tokenizer to use.")
-    ] = None,
+    tokenizer: Annotated[Path | None, typer.Option("--tokenizer", help="A bundle whose tokenizer to use.")] = None,
     seed: options.Seed = None,
     assignments: options.Assignments = None,
     config: options.ConfigFile = None,

@@ -67,8 +67,9 @@ class TrainingProgress:
         """See `train.run.Listener`."""
         report = validation.report
         left = validation.seconds / report.progress - validation.seconds
+        mark = "*" if validation.improved else " "
         self.remark(
-            f"epoch {report.epochs:6.2f}  loss {validation.loss:.4f}  {validation.score_name} {validation.score:.4f}"
-            f"{' *' if validation.improved else '  '} best {validation.best:.4f}  {validation.tokens_per_second:,.0f} tokens/s"
-            f"  {validation.seconds:.0f} s, {left:.0f} s left"
+            f"epoch {report.epochs:6.2f}  loss {validation.loss:.4f}  "
+            f"{validation.score_name} {validation.score:.4f} {mark} best {validation.best:.4f}  "
+            f"{validation.tokens_per_second:,.0f} tokens/s  {validation.seconds:.0f} s, {left:.0f} s left"
         )

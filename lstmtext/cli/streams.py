@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Protocol, cast
 
+from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 READ_BYTES = 1 << 18
 """Bytes asked for at once: some thousand lines, so that batches fill up."""
 
@@ -30,12 +32,10 @@ def read_groups(name: str) -> Iterator[list[str]]:
     unfinished: list[bytes] = []
     first = True
     for block in _blocks(name):
-        if first:
-            block = block.removeprefix(b"\xef\xbb\xbf")
-            first = False
-        head, newline, rest = block.rpartition(b"\n")
+        head, newline, rest = (block.removeprefix(BYTE_ORDER_MARK) if first else block).rpartition(b"\n")
+        first = False
         if not newline:
-            unfinished.append(block)
+            unfinished.append(rest)
             continue
         whole = b"".join([*unfinished, head])
         unfinished = [rest] if rest else []
@@ -68,11 +68,15 @@ def json_line(record: object) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def parse_record(line: str, text_column: str) -> dict[str, object]:
-    """A line of input as a record: a JSON object with a text is taken as it is, all else is the text itself."""
+def parse_records(lines: Iterable[str], text_column: str, *, as_json: bool) -> list[dict[str, object]]:
+    """Lines of input as records; with `as_json`, a JSON object with a text is taken as it is."""
+    return [_parse_record(line, text_column) if as_json else {text_column: line} for line in lines]
+
+
+def _parse_record(line: str, text_column: str) -> dict[str, object]:
     if line.startswith("{"):
         try:
-            record = json.loads(line)
+            record = load_json(line)
         except (ValueError, RecursionError):
             return {text_column: line}
         if isinstance(record.get(text_column), str):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from lstmtext.cli.streams import write_text
+
 if TYPE_CHECKING:
     from lstmtext.bundle import Bundle
     from lstmtext.data.report import Report
@@ -16,28 +18,27 @@ MOST_LABELS = 30
 
 def print_evaluation(result: Mapping[str, Any]) -> None:
     """Scores, rates per label, and the confusion matrix where it is small."""
-    console = Console()
+    tables = []
     scores = result["scores"]
     title = f"{result['task']} · head {result['head']} · {result['records']:,} records"
     plain = [(name, f"{value:.4f}") for name, value in scores.items() if isinstance(value, float)]
-    console.print(_table(title, ("score", "value"), plain))
+    tables.append(_table(title, ("score", "value"), plain))
     if "labels" in scores:
         rows = [
             (name, *(f"{rates[key]:.4f}" for key in ("precision", "recall", "f1")), f"{rates['support']:,}")
             for name, rates in scores["labels"].items()
         ]
-        console.print(_table("per label", ("label", "precision", "recall", "F1", "support"), rows))
+        tables.append(_table("per label", ("label", "precision", "recall", "F1", "support"), rows))
     if 0 < len(scores.get("confusion", {})) <= MOST_LABELS:
         names = list(scores["confusion"])
-        rows = [
-            (gold, *(f"{counts[name]:,}" for name in names)) for gold, counts in scores["confusion"].items()
-        ]
-        console.print(_table("confusion: gold in rows, answers in columns", ("", *names), rows))
+        rows = [(gold, *(f"{counts[name]:,}" for name in names)) for gold, counts in scores["confusion"].items()]
+        tables.append(_table("confusion, gold in rows", ("", *names), rows))
+    _show(tables)
 
 
 def print_info(bundle: "Bundle") -> None:
     """What a bundle holds."""
-    console = Console()
+    tables = []
     info = bundle.info
     encoder = info.settings.encoder
     size = sum(path.stat().st_size for path in bundle.folder.iterdir())
@@ -55,14 +56,13 @@ def print_info(bundle: "Bundle") -> None:
             for score, value in head.scores.items()
             if isinstance(value, float)
         ]
-    console.print(_table(str(bundle.folder), ("", ""), rows))
-    console.print(_table("training", ("", ""), [*_flat(info.training), *_flat(info.data)]))
+    tables.append(_table(str(bundle.folder), ("", ""), rows))
+    tables.append(_table("training", ("", ""), [*_flat(info.training), *_flat(info.data)]))
     settings = [
-        (f"{section}.{k}", str(v))
-        for section, values in info.settings.as_dict().items()
-        for k, v in values.items()
+        (f"{section}.{k}", str(v)) for section, values in info.settings.as_dict().items() for k, v in values.items()
     ]
-    console.print(_table("settings", ("", ""), settings))
+    tables.append(_table("settings", ("", ""), settings))
+    _show(tables)
 
 
 def print_report(report: "Report", console: Console) -> None:
@@ -78,15 +78,22 @@ def _flat(values: Mapping[str, object]) -> Iterable[tuple[str, str]]:
     return ((name, str(value)) for name, value in values.items())
 
 
+def _show(tables: Iterable[Table]) -> None:
+    """Print tables. Rich draws them only, since it would end the program itself where a reader has left."""
+    console = Console()
+    with console.capture() as drawn:
+        for table in tables:
+            console.print(table)
+    write_text(drawn.get())
+
+
 def _table(title: str, columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
     from rich.markup import escape
 
     names = list(columns)
     table = Table(title=escape(title), title_justify="left", show_header=any(names))
     for place, name in enumerate(names):
-        table.add_column(
-            escape(name), justify="left" if place == 0 or not any(names) else "right", overflow="fold"
-        )
+        table.add_column(escape(name), justify="left" if place == 0 or not any(names) else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     return table

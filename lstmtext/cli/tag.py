@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import parse_record, read_groups, write_lines
+from lstmtext.cli.streams import parse_records, read_groups, write_lines
 from lstmtext.cli.tag_formats import TAG_FORMATS, TaggedLine
 
 
@@ -13,12 +13,8 @@ def tag(
     model: options.Model,
     file: options.File = "-",
     format_name: Annotated[str, typer.Option("--format", help=", ".join(TAG_FORMATS) + ".")] = "conll",
-    pretokenized: Annotated[
-        bool, typer.Option("--pretokenized", help="Words are what stands between spaces.")
-    ] = False,
-    text_column: Annotated[
-        str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")
-    ] = "text",
+    pretokenized: Annotated[bool, typer.Option("--pretokenized", help="Words are what stands between spaces.")] = False,
+    text_column: Annotated[str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")] = "text",
     head: options.Head = None,
     threads: options.Threads = 0,
 ) -> None:
@@ -40,9 +36,7 @@ def tag(
     predictor = SentencePredictor(bundle, *bundle.head(head, "tag"), threads=threads)
     split = split_on_spaces if pretokenized else split_words
     for lines in read_groups(file):
-        records = [
-            parse_record(line, text_column) if output == "jsonl" else {text_column: line} for line in lines
-        ]
+        records = parse_records(lines, text_column, as_json=output == "jsonl")
         words = [split(str(record[text_column])) for record in records]
         tags = predictor.predict([[word.text for word in own] for own in words])
         tagged = (TaggedLine(*parts, text_column) for parts in zip(records, words, tags, strict=True))

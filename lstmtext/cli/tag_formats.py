@@ -41,9 +41,7 @@ def _conllu(line: TaggedLine) -> str:
     for number, (word, tag) in enumerate(zip(line.words, line.tags, strict=True), start=1):
         misc = f"Entity={tag}|" if spans else ""
         upos = "_" if spans else tag
-        rows.append(
-            f"{number}\t{word.text}\t_\t{upos}\t_\t_\t_\t_\t_\t{misc}TokenRange={word.start}:{word.end}\n"
-        )
+        rows.append(f"{number}\t{word.text}\t_\t{upos}\t_\t_\t_\t_\t_\t{misc}TokenRange={word.start}:{word.end}\n")
     return "".join(rows)
 
 

@@ -13,9 +13,7 @@ from lstmtext.data.columns import Columns
 def train(
     data: Annotated[
         list[str],
-        typer.Argument(
-            help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."
-        ),
+        typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the bundle to write.")],
     valid: Annotated[
@@ -26,9 +24,7 @@ def train(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
-    encoder: Annotated[
-        str, typer.Option("--encoder", help="A bundle to start from; none is from scratch.")
-    ] = "none",
+    encoder: Annotated[str, typer.Option("--encoder", help="A bundle to start from; none is from scratch.")] = "none",
     head: options.Head = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Most passes over the data.")] = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")] = None,
@@ -52,9 +48,7 @@ def train(
     from lstmtext.train.start import TrainRequest, start_training
 
     columns = Columns(text_column, label_column, tag_column)
-    request = TrainRequest(
-        options.data_request(data, valid, task, format_name, columns), output, encoder, head
-    )
+    request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output, encoder, head)
     flags = {
         "train.epochs": epochs,
         "train.budget": options.seconds(budget),

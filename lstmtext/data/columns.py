@@ -44,15 +44,17 @@ class Columns:
     tag: str | None = None
 
 
+NO_COLUMNS = Columns()
+"""Nothing named: all is guessed."""
+
+
 def guess(names: Collection[str], customary: tuple[str, ...]) -> str | None:
     """The first customary name among the columns, whatever its case."""
     by_lower = {name.strip().lower(): name for name in reversed(list(names))}
     return next((by_lower[name] for name in customary if name in by_lower), None)
 
 
-def find_column(
-    names: Collection[str], given: str | None, customary: tuple[str, ...], *, flag: str, place: str
-) -> str:
+def find_column(names: Collection[str], given: str | None, customary: tuple[str, ...], *, flag: str, place: str) -> str:
     """The column to read: the given one, or a guess. Raises DataError that lists what is there."""
     chosen = given if given is not None else guess(names, customary)
     if chosen is None or chosen not in names:

@@ -44,6 +44,8 @@ class Facts:
     scheme: str = "none"
     words: int = 0
     tokens: int = 0
+    train_tokens: int = 0
+    """Tokens of the training split, boundaries included."""
 
 
 class Ragged:
@@ -96,9 +98,7 @@ class EncodedSentences(Sequence[SentenceExample]):
 
     def __getitem__(self, index: int) -> SentenceExample:  # type: ignore[override]
         words = self._words[index].as_py()
-        return SentenceExample(
-            self._ids[index], self._first[index], self._last[index], words, self._tags[index]
-        )
+        return SentenceExample(self._ids[index], self._first[index], self._last[index], words, self._tags[index])
 
 
 class EncodedStream:
@@ -152,9 +152,7 @@ def save_encoded(data: EncodedData, folder: Path) -> None:
         data.tables.save_to_disk(str(fresh / "data"))
         (fresh / "tokenizer.json").write_text(data.tokenizer.to_json(), encoding="utf-8")
         description = {"format": 1, "facts": data.facts.__dict__, "settings": data.settings.as_dict()}
-        (fresh / DESCRIPTION).write_text(
-            json.dumps(description, indent=2, ensure_ascii=False), encoding="utf-8"
-        )
+        (fresh / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
 def is_encoded(folder: Path) -> bool:
@@ -170,12 +168,14 @@ def load_encoded(folder: Path) -> EncodedData:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         tables = datasets.load_from_disk(str(folder / "data"))
         tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
-        facts = Facts(
-            **{name: tuple(v) if name == "labels" else v for name, v in description["facts"].items()}
-        )
+        facts = _facts_from(description["facts"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             folder, f"is not a complete encoded dataset: {error}", hint="run lstmtext preprocess again"
         ) from error
     settings = settings_from_sections(description["settings"])
     return EncodedData(Tokenizer.from_json(tokenizer, folder / "tokenizer.json"), settings, facts, tables)
+
+
+def _facts_from(content: dict[str, Any]) -> Facts:
+    return Facts(**{**content, "labels": tuple(content["labels"])})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lstmtext.config import TaskName
 from lstmtext.data import columns as names
-from lstmtext.data.columns import Columns, find_column
+from lstmtext.data.columns import NO_COLUMNS, Columns, find_column
 from lstmtext.data.prepare import DataPlan
 from lstmtext.data.readers import ROW_READERS, columns_of, infer_task
 from lstmtext.data.sources import find_source
@@ -19,7 +19,7 @@ class DataRequest:
     data: Sequence[str]
     valid: Sequence[str] = ()
     format: str | None = None
-    columns: Columns = Columns()
+    columns: Columns = NO_COLUMNS
     task: TaskName | None = None
 
 

@@ -7,19 +7,20 @@ private text lands in a shared cache.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lstmtext.config import Settings, TaskName
-from lstmtext.data.columns import Columns
-from lstmtext.data.encoded import EncodedData, Facts
+from lstmtext.data.columns import NO_COLUMNS, Columns
+from lstmtext.data.encoded import EncodedData, Facts, Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
 from lstmtext.data.splits import stratified_split
 from lstmtext.errors import DataError
+from lstmtext.sizes import fit_vocabulary
 from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
 from lstmtext.text.labels import Labels
 from lstmtext.text.spans import detect_scheme, to_bio
@@ -39,7 +40,7 @@ class DataPlan:
     task: TaskName
     train: tuple[Source, ...]
     valid: tuple[Source, ...] = ()
-    columns: Columns = Columns()
+    columns: Columns = NO_COLUMNS
     tokenizer: Tokenizer | None = None
     """A tokenizer to reuse; None learns one from the training texts."""
 
@@ -62,7 +63,7 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
     names = Labels.collect(train.unique("label"))
     if len(names) < 2:
         raise DataError(plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two")
-    tokenizer = plan.tokenizer or Tokenizer.train(_texts(train, "text"), settings.text)
+    settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -92,8 +93,8 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
     names = Labels.collect(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
     if len(names) < 2:
         raise DataError(plan.train[0].place(), f"only one tag, '{names.names[0]}'", expected="at least two")
-    tokenizer = plan.tokenizer or Tokenizer.train(
-        (" " + " ".join(words) for words in _texts(train, "words")), settings.text
+    settings, tokenizer = _tokenizer(
+        plan, settings, lambda: (" " + " ".join(words) for words in _texts(train, "words"))
     )
     facts = Counter[str]()
 
@@ -105,9 +106,7 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
         facts["unknown_labels"] += sum(tag == NO_TARGET for tags in known for tag in tags)
         facts["words"] += sum(len(words) for words in chunk["words"])
         facts["tokens"] += sum(len(example.ids) - 2 for example in examples)
-        return {
-            name: [getattr(e, name) for e in examples] for name in ("ids", "first", "last", "words", "tags")
-        }
+        return {name: [getattr(e, name) for e in examples] for name in ("ids", "first", "last", "words", "tags")}
 
     columns = {
         "ids": ["int32"],
@@ -126,10 +125,8 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
         for passage in read_passages(sources, plan.columns):
             yield {"text": passage.text, "ends": passage.ends}
 
-    train, valid = _read_splits(
-        plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True
-    )
-    tokenizer = plan.tokenizer or Tokenizer.train(_texts(train, "text"), settings.text)
+    train, valid = _read_splits(plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True)
+    settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -139,9 +136,7 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
         facts["words"] += sum(words)
         facts["tokens"] += sum(map(len, ids))
         return {
-            "ids": [
-                [*own, BOUNDARY_ID] if ends else own for own, ends in zip(ids, chunk["ends"], strict=True)
-            ],
+            "ids": [[*own, BOUNDARY_ID] if ends else own for own, ends in zip(ids, chunk["ends"], strict=True)],
             "characters": [len(text) for text in texts],
             "bytes": [len(text.encode("utf-8", "surrogatepass")) for text in texts],
             "words": words,
@@ -188,6 +183,14 @@ def _read_splits(
     return train.select(kept), train.select(held)
 
 
+def _tokenizer(plan: DataPlan, settings: Settings, texts: Callable[[], Iterable[str]]) -> tuple[Settings, Tokenizer]:
+    """The tokenizer of a plan, or one learned from the texts, and settings with its size."""
+    if plan.tokenizer is not None:
+        return replace(settings, text=replace(settings.text, vocabulary_size=plan.tokenizer.size)), plan.tokenizer
+    text = fit_vocabulary(settings.text, sum(map(len, texts())))
+    return replace(settings, text=text), Tokenizer.train(texts(), text)
+
+
 def _encode_splits(
     train: "datasets.Dataset",
     valid: "datasets.Dataset",
@@ -200,11 +203,7 @@ def _encode_splits(
     made = {}
     for name, records in {"train": train, "validation": valid}.items():
         chunks = (encode(chunk) for chunk in records.iter(CHUNK))
-        rows = (
-            dict(zip(chunk, row, strict=True))
-            for chunk in chunks
-            for row in zip(*chunk.values(), strict=True)
-        )
+        rows = (dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True))
         made[name] = _write(rows, work / f"{name}.arrow", columns)
     return datasets.DatasetDict(made)
 
@@ -214,6 +213,7 @@ def _write(rows: Iterable[dict[str, object]], path: Path, columns: dict[str, Any
     import datasets
     from datasets.arrow_writer import ArrowWriter
 
+    datasets.disable_progress_bars()
     kinds = {
         name: datasets.List(datasets.Value(kind[0])) if isinstance(kind, list) else datasets.Value(kind)
         for name, kind in columns.items()
@@ -245,6 +245,7 @@ def _finish(
         label_counts={name: label_counts[name] for name in names.names},
         sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid)},
         scheme=scheme,
+        train_tokens=int(Ragged(tables["train"].data.column("ids")).lengths.sum()),
         **{name: int(np.int64(count)) for name, count in counted.items()},
     )
     return EncodedData(tokenizer, settings, facts, tables)

@@ -67,9 +67,7 @@ def read_texts(sources: Sequence[Source], columns: Columns, *, labelled: bool) -
         for line, row in ROW_READERS[source.format](source):
             place = source.place(line)
             if not text:
-                text = find_column(
-                    row.keys(), columns.text, names.TEXT_NAMES, flag="--text-column", place=place
-                )
+                text = find_column(row.keys(), columns.text, names.TEXT_NAMES, flag="--text-column", place=place)
                 if labelled:
                     label = find_column(
                         row.keys(), columns.label, names.LABEL_NAMES, flag="--label-column", place=place
@@ -103,9 +101,7 @@ def read_passages(sources: Sequence[Source], columns: Columns) -> Iterator[Passa
             sentences = SENTENCE_READERS[source.format](source, columns.tag)
             yield from (Passage(" ".join(sentence.words), ends=True) for sentence in sentences)
         else:
-            yield from (
-                Passage(record.text, ends=True) for record in read_texts([source], columns, labelled=False)
-            )
+            yield from (Passage(record.text, ends=True) for record in read_texts([source], columns, labelled=False))
 
 
 def _passages_of_lines(source: Source) -> Iterator[Passage]:
@@ -128,14 +124,8 @@ def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:
         words = words or find_column(row.keys(), None, names.WORD_NAMES, flag="--format", place=place)
         tags = tags or find_column(row.keys(), columns.tag, names.TAG_NAMES, flag="--tag-column", place=place)
         own_words, own_tags = row.get(words), row.get(tags)
-        if (
-            not isinstance(own_words, list)
-            or not isinstance(own_tags, list)
-            or len(own_words) != len(own_tags)
-        ):
-            raise DataError(
-                place, f"'{words}' and '{tags}' do not match", expected="two lists of the same length"
-            )
+        if not isinstance(own_words, list) or not isinstance(own_tags, list) or len(own_words) != len(own_tags):
+            raise DataError(place, f"'{words}' and '{tags}' do not match", expected="two lists of the same length")
         yield Sentence(tuple(map(str, own_words)), tuple(map(str, own_tags)), line)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from lstmtext.config import TaskName
 from lstmtext.data.encoded import EncodedData, Ragged
+from lstmtext.sizes import fit_training
 from lstmtext.text.batching import padding_share, plan_batches
 
 PERCENTILES = (50, 90, 99, 100)
@@ -67,13 +68,10 @@ class Report:
 def make_report(data: EncodedData) -> Report:
     """Count what an encoded dataset holds."""
     facts = data.facts
-    budget = data.settings.train.batch_tokens
+    budget = fit_training(data.settings, data.task, facts.train_tokens).train.batch_tokens
     return Report(
         task=data.task,
-        splits={
-            name: _split(Ragged(table.data.column("ids")).lengths, budget)
-            for name, table in data.tables.items()
-        },
+        splits={name: _split(Ragged(table.data.column("ids")).lengths, budget) for name, table in data.tables.items()},
         label_counts=facts.label_counts,
         truncated=facts.truncated,
         cut_tokens=facts.cut_tokens,
@@ -85,10 +83,7 @@ def make_report(data: EncodedData) -> Report:
 
 
 def _split(lengths: np.ndarray, budget: int) -> SplitReport:
-    plain = [
-        np.arange(place, min(place + PLAIN_BATCH, len(lengths)))
-        for place in range(0, len(lengths), PLAIN_BATCH)
-    ]
+    plain = [np.arange(place, min(place + PLAIN_BATCH, len(lengths))) for place in range(0, len(lengths), PLAIN_BATCH)]
     return SplitReport(
         records=len(lengths),
         tokens=int(lengths.sum()),

@@ -6,11 +6,10 @@ UTF-8. What the lines mean is left to the readers of each format.
 
 import gzip
 import sys
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, ContextManager
 
 from lstmtext.errors import DataError, UsageError
 
@@ -81,7 +80,7 @@ def find_source(name: str, format_name: str | None = None) -> Source:
 
 
 def read_lines(source: Source) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a source, each with its line end as "\\n" except perhaps the last.
+    """Numbered lines of a source, each with a plain newline as its end except perhaps the last.
 
     Raises DataError with the line's number for bytes that are no UTF-8.
     """
@@ -94,7 +93,7 @@ def read_lines(source: Source) -> Iterator[tuple[int, str]]:
         raise DataError(source.place(number), f"cannot be read: {error}") from error
 
 
-def _open(source: Source) -> ContextManager[IO[bytes]]:
+def _open(source: Source) -> AbstractContextManager[Iterable[bytes]]:
     if source.name == "-":
         return nullcontext(sys.stdin.buffer)
     if source.name.endswith(".gz"):

@@ -8,11 +8,23 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Any
+from typing import Protocol
 
 from lstmtext.data.sources import Source, read_lines
 from lstmtext.errors import DataError
 
 Row = Mapping[str, object]
+
+
+class _CsvRows(Protocol):
+    """What `csv.reader` makes."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 def read_csv(source: Source) -> Iterator[tuple[int, Row]]:
@@ -38,19 +50,23 @@ def read_jsonl(source: Source) -> Iterator[tuple[int, Row]]:
 def parse_object(line: str, place: str) -> Row:
     """One line as a JSON object. Raises DataError with the place."""
     try:
-        row = json.loads(line)
+        row = load_json(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            place, f"is not JSON: {error}", expected='an object, such as {"text": "…"}'
-        ) from error
+        raise DataError(place, f"is not JSON: {error}", expected='an object, such as {"text": "…"}') from error
     if not isinstance(row, dict):
-        raise DataError(
-            place, f"holds a JSON {type(row).__name__}", expected='an object, such as {"text": "…"}'
-        )
+        raise DataError(place, f"holds a JSON {type(row).__name__}", expected='an object, such as {"text": "…"}')
     return row
 
 
-def _read_delimited(source: Source, rows: "csv._reader") -> Iterator[tuple[int, Row]]:
+def load_json(line: str) -> Any:  # noqa: ANN401  # whatever JSON can hold
+    """The value of one line. Halves of surrogate pairs, which only escapes can spell, become question marks."""
+    value = json.loads(line)
+    if "\\ud" not in line and "\\uD" not in line:
+        return value
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _read_delimited(source: Source, rows: "_CsvRows") -> Iterator[tuple[int, Row]]:
     header = _next(source, rows)
     if header is None:
         return
@@ -69,13 +85,11 @@ def _read_delimited(source: Source, rows: "csv._reader") -> Iterator[tuple[int, 
         if not fields:
             continue
         if len(fields) != len(header):
-            raise DataError(
-                source.place(line), f"{len(fields)} fields", expected=f"{len(header)}, as the header has"
-            )
+            raise DataError(source.place(line), f"{len(fields)} fields", expected=f"{len(header)}, as the header has")
         yield line, dict(zip(header, fields, strict=True))
 
 
-def _next(source: Source, rows: "csv._reader") -> list[str] | None:
+def _next(source: Source, rows: "_CsvRows") -> list[str] | None:
     line = rows.line_num + 1
     try:
         return next(rows, None)

@@ -43,7 +43,8 @@ def keep_likely(probabilities_V: Floats, sampling: Sampling) -> Floats:
     keep_V[0] = True
     kept_V = np.zeros_like(probabilities_V)
     kept_V[order[keep_V]] = sorted_V[keep_V]
-    return kept_V / kept_V.sum()
+    kept_V /= kept_V.sum()
+    return kept_V
 
 
 def softmax(scores: Floats) -> Floats:

@@ -63,9 +63,7 @@ class Stack(nn.Module):
         for layer in range(settings.layers):
             if layer:
                 layer_BTD = locked_dropout(layer_BTD, settings.hidden_dropout, training=self.training)
-            start = (
-                self._start(layer_BTD) if state is None else (state[0][layer, None], state[1][layer, None])
-            )
+            start = self._start(layer_BTD) if state is None else (state[0][layer, None], state[1][layer, None])
             layer_BTD, last_hidden, last_cell = self._read(layer, layer_BTD, start)
             hidden.append(last_hidden)
             cells.append(last_cell)
@@ -105,9 +103,7 @@ class Encoder(nn.Module):
 
     def embed(self, ids_BT: Tensor) -> Tensor:
         """Embedded tokens, [B, T, D], with the dropouts of training."""
-        table_VD = embedding_dropout(
-            self.embedding_VD, self.settings.embedding_dropout, training=self.training
-        )
+        table_VD = embedding_dropout(self.embedding_VD, self.settings.embedding_dropout, training=self.training)
         embedded_BTD = F.embedding(ids_BT, table_VD, padding_idx=PAD_ID)
         return locked_dropout(embedded_BTD, self.settings.input_dropout, training=self.training)
 

@@ -34,9 +34,7 @@ class Model(nn.Module):
         """Where the weights are."""
         return self.encoder.embedding_VD.device
 
-    def loss(
-        self, batch: Batch, carried: StreamState | None = None
-    ) -> tuple[Tensor, int, StreamState | None]:
+    def loss(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, int, StreamState | None]:
         """Summed loss in nats, the count it is a sum over, and the state that the next window goes on from."""
         encoding, after = self.encode(batch, carried)
         total, count = self.head.loss(encoding, batch)  # type: ignore[arg-type]  # a task's batches fit its head
@@ -69,13 +67,9 @@ def load_arrays(model: nn.Module, arrays: Mapping[str, Floats], *, place: object
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(array.shape) for name, array in arrays.items()}
     if wanted != found:
-        differing = sorted(
-            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
-        )
+        differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         name = differing[0]
         raise ModelError(
             place, f"'{name}' is {found.get(name, 'absent')}", expected=str(wanted.get(name, "no such array"))
         )
-    model.load_state_dict(
-        {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    )
+    model.load_state_dict({name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()})

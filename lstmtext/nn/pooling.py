@@ -35,15 +35,15 @@ class Pooling(nn.Module):
         """One vector a text, [B, `width`]."""
         states_BTH = encoding.joined()
         real_BT1 = real_places(encoding.lengths_B, states_BTH.shape[1])[:, :, None]
-        pooled = {
-            "attention": self._attend,
-            "max": lambda states, real: states.masked_fill(~real, NEGATIVE).amax(1),
-            "mean": lambda states, real: (states * real).sum(1) / real.sum(1),
-            "last": lambda states, real: last_states(encoding),
-        }
-        return torch.cat([pooled[name](states_BTH, real_BT1) for name in self.names], dim=-1)
+        return torch.cat([self._pool(name, encoding, states_BTH, real_BT1) for name in self.names], dim=-1)
 
-    def _attend(self, states_BTH: Tensor, real_BT1: Tensor) -> Tensor:
+    def _pool(self, name: str, encoding: Encoding, states_BTH: Tensor, real_BT1: Tensor) -> Tensor:
+        if name == "max":
+            return states_BTH.masked_fill(~real_BT1, NEGATIVE).amax(1)
+        if name == "mean":
+            return (states_BTH * real_BT1).sum(1) / real_BT1.sum(1)
+        if name == "last":
+            return last_states(encoding)
         assert self.query_H is not None
         scores_BT1 = (states_BTH @ self.query_H)[:, :, None].masked_fill(~real_BT1, NEGATIVE)
         return (scores_BT1.softmax(1) * states_BTH).sum(1)
@@ -53,8 +53,4 @@ def last_states(encoding: Encoding) -> Tensor:
     """Where each direction has read the whole text, [B, 2H] (or [B, H])."""
     rows = torch.arange(len(encoding.lengths_B), device=encoding.lengths_B.device)
     last_BH = encoding.forward_BTH[rows, encoding.lengths_B - 1]
-    return (
-        last_BH
-        if encoding.backward_BTH is None
-        else torch.cat([last_BH, encoding.backward_BTH[:, 0]], dim=-1)
-    )
+    return last_BH if encoding.backward_BTH is None else torch.cat([last_BH, encoding.backward_BTH[:, 0]], dim=-1)

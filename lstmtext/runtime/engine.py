@@ -21,9 +21,7 @@ class Engine:
         options.intra_op_num_threads = threads
         path = bundle.folder / GRAPH
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library has a dozen exception classes without a common base
             raise ModelError(path, f"cannot be run: {error}", hint="train the bundle again") from error
         self._inputs = {declared.name for declared in self._session.get_inputs()}

@@ -64,9 +64,7 @@ def _sentences(
     scheme = detect_scheme(sentence.tags for sentence in sentences)
     scores = TagScores()
     for chunk in _chunks(sentences):
-        for sentence, tags in zip(
-            chunk, predictor.predict([sentence.words for sentence in chunk]), strict=True
-        ):
+        for sentence, tags in zip(chunk, predictor.predict([sentence.words for sentence in chunk]), strict=True):
             scores.add(to_bio(sentence.tags, scheme)[0], tags)
     return len(sentences), scores.scores()
 

@@ -74,8 +74,7 @@ def _language_model(graph: Graph, settings: Settings, encoder: Arrays, head: Arr
     after: tuple[list[str], list[str]] = ([], [])
     for layer in range(L):
         state = tuple(
-            graph.add("Slice", start, *(graph.constant([at]) for at in (layer, layer + 1, 0)))
-            for start in starts
+            graph.add("Slice", start, *(graph.constant([at]) for at in (layer, layer + 1, 0))) for start in starts
         )
         layer_TBD, *last = _lstm(graph, layer_TBD, encoder, "forward_stack", layer, state=state)
         for collected, value in zip(after, last, strict=True):
@@ -106,9 +105,7 @@ def _encoder(graph: Graph, settings: Settings, arrays: Arrays) -> _Read:
             layer_TBD, last_1BH, _ = _lstm(graph, layer_TBD, arrays, stack, layer, lengths=lengths_B)
         states.append(graph.add("Transpose", layer_TBD, perm=[1, 0, 2]))
         lasts.append(graph.add("Squeeze", last_1BH, graph.constant([0])))
-    return _Read(
-        states[0], states[1] if len(states) > 1 else None, graph.add("Concat", *lasts, axis=1), lengths_B
-    )
+    return _Read(states[0], states[1] if len(states) > 1 else None, graph.add("Concat", *lasts, axis=1), lengths_B)
 
 
 def _embed(graph: Graph, arrays: Arrays) -> str:
@@ -168,9 +165,7 @@ def _real_places(graph: Graph, states_BTH: str, lengths_B: str) -> str:
     width = graph.add("Squeeze", graph.add("Shape", states_BTH, start=1, end=2))
     zero, one = (graph.constant(np.array(number)) for number in (0, 1))
     places_T = graph.add("Range", zero, width, one)
-    lengths_B1 = graph.add(
-        "Unsqueeze", graph.add("Cast", lengths_B, to=TensorProto.INT64), graph.constant([1])
-    )
+    lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", lengths_B, to=TensorProto.INT64), graph.constant([1]))
     return graph.add("Unsqueeze", graph.add("Less", places_T, lengths_B1), graph.constant([2]))
 
 
@@ -188,9 +183,7 @@ def _max(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays
 
 def _mean(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
     # ONNX's LSTM gives zeros beyond a sequence's length, so the plain sum holds real tokens only.
-    lengths_B1 = graph.add(
-        "Unsqueeze", graph.add("Cast", read.lengths_B, to=TensorProto.FLOAT), graph.constant([1])
-    )
+    lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", read.lengths_B, to=TensorProto.FLOAT), graph.constant([1]))
     return graph.add("Div", graph.add("ReduceSum", states_BTH, graph.constant([1]), keepdims=0), lengths_B1)
 
 

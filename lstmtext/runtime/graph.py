@@ -8,6 +8,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lstmtext.text.arrays import Floats, Ints
 
+Attribute = int | str | Sequence[int]
+
 OPSET = 17
 IR_VERSION = 9
 """The oldest versions that hold every operator used, so that older runtimes can load the graph."""
@@ -39,17 +41,15 @@ class Graph:
         self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Attribute) -> str:
         """A node with one output."""
-        return self.add_many(
-            operator, *inputs, outputs=[output or f"value_{len(self._nodes)}"], **attributes
-        )[0]
+        return self.add_many(operator, *inputs, outputs=[output or f"value_{len(self._nodes)}"], **attributes)[0]
 
-    def add_many(
-        self, operator: str, *inputs: str, outputs: Sequence[str], **attributes: object
-    ) -> Sequence[str]:
+    def add_many(self, operator: str, *inputs: str, outputs: Sequence[str], **attributes: Attribute) -> Sequence[str]:
         """A node with named outputs; an empty name drops one."""
-        self._nodes.append(helper.make_node(operator, list(inputs), list(outputs), **attributes))
+        self._nodes.append(
+            helper.make_node(operator, list(inputs), list(outputs), None, None, None, None, **attributes)
+        )
         return outputs
 
     def fresh(self, stem: str) -> str:
@@ -59,9 +59,7 @@ class Graph:
     def build(self) -> bytes:
         """The serialised, checked model."""
         graph = helper.make_graph(self._nodes, "lstmtext", self._inputs, self._outputs, self._initializers)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         content: bytes = model.SerializeToString()
         return content

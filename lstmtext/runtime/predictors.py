@@ -57,9 +57,7 @@ class TextPredictor:
                 "ngrams": batch.ngrams_BF,
             }
             probabilities_BK = softmax(self._engine.run(inputs)[0].astype(np.float64))
-            return (
-                TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True)
-            )
+            return (TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True))
 
         return _in_batches([len(example.ids) for example in examples], run)
 
@@ -73,9 +71,7 @@ class SentencePredictor:
         self._settings: Settings = bundle.info.settings
         self._engine = Engine(bundle, threads=threads)
         crf = bundle.arrays(f"heads.{head}.crf.")
-        self._transitions = Transitions(crf["transitions_KK"], crf["starts_K"], crf["ends_K"]).restricted(
-            info.labels
-        )
+        self._transitions = Transitions(crf["transitions_KK"], crf["starts_K"], crf["ends_K"]).restricted(info.labels)
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """The tags of each sentence, one a word."""
@@ -108,9 +104,7 @@ class LanguagePredictor:
         encoder = bundle.info.settings.encoder
         zeros = np.zeros((encoder.layers, 1, encoder.hidden_size), dtype=np.float32)
         self._zeros: LanguageState = (zeros, zeros)
-        self.never = [PAD_ID] + (
-            [bundle.tokenizer.unknown_id] if bundle.tokenizer.unknown_id is not None else []
-        )
+        self.never = [PAD_ID] + ([bundle.tokenizer.unknown_id] if bundle.tokenizer.unknown_id is not None else [])
 
     def start(self, ids: Sequence[int]) -> tuple[LanguageState, Floats]:
         """See `decoding.generation.StepModel`."""
@@ -132,14 +126,16 @@ class LanguagePredictor:
             for place in range(0, len(ids), WINDOW):
                 targets = ids[place : place + WINDOW]
                 logits_BTV, state = self._read([previous, *targets[:-1]], state)
-                total -= float(
-                    _log_softmax(logits_BTV[0])[np.arange(len(targets)), targets].sum(dtype=np.float64)
-                )
+                total -= float(_log_softmax(logits_BTV[0])[np.arange(len(targets)), targets].sum(dtype=np.float64))
                 previous = targets[-1]
             yield total, len(ids)
 
     def _read(self, ids: Sequence[int], state: LanguageState) -> tuple[Floats, LanguageState]:
-        inputs = {"ids": np.array([ids], dtype=np.int64), "hidden": state[0], "cell": state[1]}
+        inputs: dict[str, Floats | Ints] = {
+            "ids": np.array([ids], dtype=np.int64),
+            "hidden": state[0],
+            "cell": state[1],
+        }
         logits_BTV, hidden, cell = self._engine.run(inputs)
         return logits_BTV, (hidden, cell)
 

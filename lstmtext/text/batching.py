@@ -32,7 +32,7 @@ def plan_batches(lengths: Ints, budget: int, rng: np.random.Generator | None = N
     if current:
         batches.append(np.array(current))
     if rng is not None:
-        rng.shuffle(batches)  # type: ignore[arg-type]  # numpy shuffles lists in place
+        rng.shuffle(batches)
     return batches
 
 
@@ -45,7 +45,7 @@ def padding_share(lengths: Ints, batches: Sequence[Ints]) -> float:
 def pad(rows: Sequence[Sequence[int] | Ints], fill: int = PAD_ID, dtype: type = np.int64) -> Ints:
     """Rows of different lengths as one array [B, longest], at least one column wide."""
     width = max([1, *(len(row) for row in rows)])
-    padded = np.full((len(rows), width), fill, dtype=dtype)
+    padded: Ints = np.full((len(rows), width), fill, dtype=dtype)
     for target, row in zip(padded, rows, strict=True):
         target[: len(row)] = row
     return padded

@@ -82,9 +82,7 @@ def text_examples(
     examples = []
     for text, ids, label in zip(texts, tokenizer.encode_batch(texts), known, strict=True):
         kept = keep_ends(ids, settings.text.max_tokens)
-        ngrams = (
-            text_ngrams(text, settings.classify.bypass_ngrams) if settings.classify.bypass else _NO_HASHES
-        )
+        ngrams = text_ngrams(text, settings.classify.bypass_ngrams) if settings.classify.bypass else _NO_HASHES
         examples.append(TextExample(bounded(kept), ngrams, label, len(ids) - len(kept)))
     return examples
 
@@ -117,9 +115,7 @@ def collate_sentences(examples: Sequence[SentenceExample], settings: Settings) -
     features_BWF = np.zeros((*first_BW.shape, FEATURES if settings.tag.bypass else 0), dtype=np.int64)
     if settings.tag.bypass:
         for target, example in zip(features_BWF, examples, strict=True):
-            target[: len(example.words)] = rows_of(
-                sentence_features(example.words), settings.tag.bypass_buckets
-            )
+            target[: len(example.words)] = rows_of(sentence_features(example.words), settings.tag.bypass_buckets)
     tags_BW = np.full_like(first_BW, NO_TARGET)
     for known, example in zip(tags_BW, examples, strict=True):
         known[: len(example.tags)] = example.tags

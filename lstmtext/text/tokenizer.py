@@ -45,9 +45,7 @@ class Tokenizer:
         try:
             backend = tokenizers.Tokenizer.from_str(content)
         except Exception as error:  # the library raises bare Exception
-            raise ModelError(
-                place, f"is not a tokenizer file: {error}", hint="train the bundle again"
-            ) from error
+            raise ModelError(place, f"is not a tokenizer file: {error}", hint="train the bundle again") from error
         if (backend.token_to_id(PAD), backend.token_to_id(BOUNDARY)) != (PAD_ID, BOUNDARY_ID):
             raise ModelError(place, "lacks the special tokens", expected="a tokenizer that lstmtext trained")
         return cls(backend)
@@ -63,9 +61,7 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` for many texts, on all cores."""
-        return [
-            encoded.ids for encoded in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
-        ]
+        return [encoded.ids for encoded in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def encode_words(self, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
         """Ids of every word of every sentence, at least one a word, as if spaces stood between the words."""
@@ -92,7 +88,7 @@ class Tokenizer:
     def _join(self, ids: Iterable[int]) -> Iterator[str]:
         previous = "\n"
         for token in ids:
-            word = self.backend.id_to_token(token)
+            word = self.backend.id_to_token(token) or UNKNOWN
             glued = word in NO_SPACE_BEFORE or previous in NO_SPACE_AFTER
             yield word if glued else " " + word
             previous = word
@@ -101,6 +97,7 @@ class Tokenizer:
 def _group(encoding: tokenizers.Encoding, count: int) -> list[list[int]]:
     groups: list[list[int]] = [[] for _ in range(count)]
     for token, word in zip(encoding.ids, encoding.word_ids, strict=True):
+        assert word is not None, "words were given, so every token has one"
         groups[word].append(token)
     return [group or [BOUNDARY_ID] for group in groups]  # an empty or blank word still has a place
 

@@ -26,7 +26,7 @@ from lstmtext.text.examples import (
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
 Example = TypeVar("Example", TextExample, SentenceExample)
-Made = TypeVar("Made", TextBatch, SentenceBatch, covariant=True)
+Made = TypeVar("Made", TextBatch, SentenceBatch)
 
 
 class Feed(Protocol):
@@ -97,6 +97,8 @@ def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[St
     for place in range(0, length, window):
         places = starts + np.arange(place, min(place + window, length) + 1)
         yield StreamBatch(ids[places], None, fresh=place == 0)
+    if rows * length < len(stream.ids):
+        yield StreamBatch(ids[None, rows * length :], None, fresh=True)
 
 
 def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[TextExample, TextBatch]:
@@ -105,9 +107,7 @@ def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[T
     return RecordFeed(texts, texts.lengths, collate_texts, settings)
 
 
-def sentence_feed(
-    data: EncodedData, split: str, settings: Settings
-) -> RecordFeed[SentenceExample, SentenceBatch]:
+def sentence_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[SentenceExample, SentenceBatch]:
     """The sentences of a split."""
     sentences = data.sentences(split)
     return RecordFeed(sentences, sentences.lengths, collate_sentences, settings)

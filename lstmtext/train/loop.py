@@ -58,6 +58,13 @@ def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
     )
 
 
+def move_average(average: Model, model: Model, decay: float, step: int) -> None:
+    """Move averaged weights towards the current ones; the decay grows to its value over the first steps."""
+    share = 1.0 - min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
+
+
 def training_steps(model: Model, feed: Feed, settings: Settings, precision: str) -> Iterator[StepReport]:
     """Train until the epochs or the budget are used up; each step yields its report."""
     train = settings.train
@@ -70,9 +77,7 @@ def training_steps(model: Model, feed: Feed, settings: Settings, precision: str)
         carried: StreamState | None = None
         for share, batch in feed.shuffled(rng):
             rate = train.learning_rate * rate_factor(progress, train)
-            loss, carried = _step(
-                model, optimizer, batch, carried, rate=rate, clip=train.clip, precision=precision
-            )
+            loss, carried = _step(model, optimizer, batch, carried, rate=rate, clip=train.clip, precision=precision)
             step += 1
             epochs = epoch + share
             progress = (time.monotonic() - started) / train.budget if train.budget else epochs / train.epochs

@@ -4,6 +4,7 @@ A run tells a listener what happens and never prints. An interrupt (Ctrl-C) ends
 the best weights so far saved as a bundle.
 """
 
+import copy
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats
 from lstmtext.text.lexical import rows_of
 from lstmtext.train.feeds import train_feed
-from lstmtext.train.loop import StepReport, training_steps
+from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.validate import validate
 
@@ -86,6 +87,11 @@ class _Best:
     epochs: float = 0.0
     misses: int = 0
 
+    def take(self, model: Model, scores: Scores, value: float, epochs: float) -> None:
+        """Remember a model that is better than all before."""
+        self.arrays, self.scores, self.value, self.epochs = model_arrays(model), scores, value, epochs
+        self.misses = 0
+
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo:
     """Train and save a bundle. Raises Interrupted, with the bundle saved, after Ctrl-C."""
@@ -122,9 +128,7 @@ def _set_up(settings: Settings) -> torch.device:
     if train.threads:
         torch.set_num_threads(train.threads)
     if train.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError(
-            "--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu"
-        )
+        raise UsageError("--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu")
     torch.manual_seed(train.seed)
     return torch.device("cuda" if train.device != "cpu" and torch.cuda.is_available() else "cpu")
 
@@ -154,8 +158,11 @@ def _train_until_done(
     tokens, training_seconds, due = 0, 0.0, pause
     losses: list[float] = []
     epochs = 0.0
+    kept = copy.deepcopy(model) if settings.train.average else model
     for report in training_steps(model, train_feed(job.data, settings), settings, precision):
         listener.stepped(report)
+        if kept is not model:
+            move_average(kept, model, settings.train.average, report.step)
         losses.append(report.loss)
         tokens += report.tokens
         epochs = report.epochs
@@ -164,7 +171,7 @@ def _train_until_done(
             continue
         due += pause
         training_seconds = time.monotonic() - started
-        scores = validate(model, job.data, settings, precision)
+        scores = validate(kept, job.data, settings, precision)
         name, value = task.score(scores)
         improved = task.better(value, best.value)
         best.misses = 0 if improved else best.misses + 1
@@ -179,9 +186,7 @@ def _train_until_done(
         mean_loss = sum(losses) / len(losses)
         losses.clear()
         speed = tokens / max(1e-9, training_seconds)
-        listener.validated(
-            Validation(report, mean_loss, name, value, best.value, improved, training_seconds, speed)
-        )
+        listener.validated(Validation(report, mean_loss, name, value, best.value, improved, training_seconds, speed))
         if ended or best.misses >= settings.train.patience:
             break
     return tokens, epochs
@@ -191,13 +196,9 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
     data, settings = job.data, job.settings
     head = job.head or TASKS[data.task].head
     encoder = {
-        name.removeprefix(ENCODER_PREFIX): a
-        for name, a in best.arrays.items()
-        if name.startswith(ENCODER_PREFIX)
+        name.removeprefix(ENCODER_PREFIX): a for name, a in best.arrays.items() if name.startswith(ENCODER_PREFIX)
     }
-    own = {
-        name.removeprefix("head."): array for name, array in best.arrays.items() if name.startswith("head.")
-    }
+    own = {name.removeprefix("head."): array for name, array in best.arrays.items() if name.startswith("head.")}
     graph = export_graph(data.task, settings, encoder, own)
     facts = data.facts
     info = BundleInfo(

@@ -13,6 +13,7 @@ from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.errors import UsageError
 from lstmtext.folders import check_output, work_folder
+from lstmtext.sizes import fit_training
 from lstmtext.train.run import Listener, TrainJob, train
 
 FROM_SCRATCH = "none"
@@ -44,7 +45,8 @@ def start_training(
             remark(f"{data.facts.truncated} texts cut to {settings.text.max_tokens} tokens (text.max_tokens)")
         if data.facts.unknown_labels:
             remark(f"{data.facts.unknown_labels} validation labels or tags do not occur in training")
-        return train(TrainJob(data, settings, request.output, request.head, encoder), listener)
+        fitted = fit_training(settings, data.task, data.facts.train_tokens)
+        return train(TrainJob(data, fitted, request.output, request.head, encoder), listener)
 
 
 @contextmanager
@@ -66,18 +68,15 @@ def _prepared(
         plan = replace(plan, tokenizer=encoder.tokenizer)
     work = work_folder(request.output)
     try:
-        yield prepare(plan, settings, work), settings
+        data = prepare(plan, settings, work)
+        yield data, data.settings
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _settings_for_encoded(
-    data: EncodedData, settings: Settings, name: str, encoder: Bundle | None
-) -> Settings:
-    if settings.text not in (Settings().text, data.settings.text):
-        raise UsageError(
-            "--set text", f"{name} is encoded already", hint="run lstmtext preprocess with these settings"
-        )
+def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
+    if settings.text not in (Settings().text, replace(data.settings.text, vocabulary_size=0), data.settings.text):
+        raise UsageError("--set text", f"{name} is encoded already", hint="run lstmtext preprocess with these settings")
     settings = replace(
         settings,
         text=data.settings.text,
@@ -86,9 +85,7 @@ def _settings_for_encoded(
     if encoder is None:
         return settings
     if encoder.tokenizer.to_json() != data.tokenizer.to_json():
-        raise UsageError(
-            "--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files"
-        )
+        raise UsageError("--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files")
     return with_encoder(settings, encoder)
 
 

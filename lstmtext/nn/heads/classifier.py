@@ -56,19 +56,19 @@ class Classifier(nn.Module):
 
     def forward(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, Tensor | None]:
         """Logits [B, K] of the encoder's side and of the bypass."""
-        encoder_BK = self.output(self.dropout(self.pooling(encoding))).float()
+        encoder_BK: Tensor = self.output(self.dropout(self.pooling(encoding))).float()
         if self.bypass is None:
             return encoder_BK, None
         return encoder_BK, self.bypass(tensor(batch.ngrams_BF, encoder_BK.device))
 
     def predict(self, encoding: Encoding, batch: TextBatch) -> Tensor:
         """The logits of the whole head, [B, K]."""
-        encoder_BK, bypass_BK = self(encoding, batch)
+        encoder_BK, bypass_BK = self.forward(encoding, batch)
         return encoder_BK if bypass_BK is None else encoder_BK + bypass_BK
 
     def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, int]:
         """Summed cross-entropy in nats, and the number of texts."""
-        encoder_BK, bypass_BK = self(encoding, batch)
+        encoder_BK, bypass_BK = self.forward(encoding, batch)
         labels_B = tensor(batch.labels_B, encoder_BK.device)
         loss = self._cross_entropy(encoder_BK, labels_B)
         if bypass_BK is not None:
@@ -77,6 +77,4 @@ class Classifier(nn.Module):
         return loss, len(labels_B)
 
     def _cross_entropy(self, logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-        return F.cross_entropy(
-            logits_BK, labels_B, reduction="sum", label_smoothing=self.settings.label_smoothing
-        )
+        return F.cross_entropy(logits_BK, labels_B, reduction="sum", label_smoothing=self.settings.label_smoothing)

@@ -29,7 +29,8 @@ class LanguageModel(nn.Module):
 
     def logits(self, states_BTH: Tensor, table_VD: Tensor) -> Tensor:
         """Scores of every vocabulary entry at every place, [..., V]."""
-        return (self.project(states_BTH) @ table_VD.T).float() + self.bias_V
+        scores: Tensor = self.project(states_BTH) @ table_VD.T
+        return scores.float() + self.bias_V
 
     def predict(self, encoding: Encoding, batch: StreamBatch) -> Tensor:
         """Nats of every next token, [B, T]."""
@@ -52,10 +53,8 @@ class LanguageModel(nn.Module):
         step = max(1, SLICE_SCORES // len(table_VD))
         if len(targets_N) <= step:
             return self._slice_nats(states_NH, targets_N, table_VD)
-        slices = zip(states_NH.split(step), targets_N.split(step), strict=True)
-        nats = [
-            checkpoint(self._slice_nats, own, wanted, table_VD, use_reentrant=False) for own, wanted in slices
-        ]
+        slices = zip(torch.split(states_NH, step), torch.split(targets_N, step), strict=True)
+        nats = [checkpoint(self._slice_nats, own, wanted, table_VD, use_reentrant=False) for own, wanted in slices]
         return torch.stack(nats).sum()
 
     def _slice_nats(self, states_NH: Tensor, targets_N: Tensor, table_VD: Tensor) -> Tensor:

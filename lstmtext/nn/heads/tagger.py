@@ -34,12 +34,16 @@ class Tagger(nn.Module):
         states = [take_places(encoding.forward_BTH, tensor(batch.last_BW, device))]
         if encoding.backward_BTH is not None:
             states.append(take_places(encoding.backward_BTH, tensor(batch.first_BW, device)))
-        emissions_BWK = self.output(self.dropout(torch.cat(states, dim=-1))).float()
-        return (
-            emissions_BWK
-            if self.bypass_NK is None
-            else emissions_BWK + self._lexical(tensor(batch.features_BWF, device))
-        )
+        emissions_BWK: Tensor = self.output(self.dropout(torch.cat(states, dim=-1))).float()
+        if self.bypass_NK is None:
+            return emissions_BWK
+        lexical_BWK = self._lexical(tensor(batch.features_BWF, device))
+        if self.training and self.settings.alone > 0:
+            # Some sentences see one side only, so that neither side leans on the other.
+            draw_B11 = torch.rand(len(emissions_BWK), 1, 1, device=device)
+            emissions_BWK = emissions_BWK * (draw_B11 >= self.settings.alone)
+            lexical_BWK = lexical_BWK * (draw_B11 < 1 - self.settings.alone)
+        return emissions_BWK + lexical_BWK
 
     def loss(self, encoding: Encoding, batch: SentenceBatch) -> tuple[Tensor, int]:
         """Summed negative log-likelihood of the tag sequences in nats, and the number of words."""

@@ -1,0 +1,43 @@
+"""Settings that are left to the data: a setting of 0 becomes what suits the amount of text.
+
+Small data want small vocabularies and many small batches; large data want the opposite. Pure functions; the
+numbers come from trials on sets of 5 thousand to 7 million tokens (CONTRIBUTING.md).
+"""
+
+from dataclasses import replace
+
+from lstmtext.config import Settings, TaskName, TextSettings
+
+CHARACTERS_PER_ENTRY = 120
+MOST_ENTRIES = {"bpe": 8000, "char": 2000, "word": 20000}
+FEWEST_ENTRIES = 500
+STEPS_PER_PASS = 200
+STEPS = 1600
+BATCH_TOKENS = (256, 4096)
+EPOCHS = (3, 30)
+ROWS = (4, 32)
+
+
+def fit_vocabulary(text: TextSettings, characters: int) -> TextSettings:
+    """The vocabulary size for a training text of so many characters."""
+    if text.vocabulary_size:
+        return text
+    most = MOST_ENTRIES[text.unit]
+    wanted = characters // CHARACTERS_PER_ENTRY if text.unit == "bpe" else most
+    return replace(text, vocabulary_size=_between(wanted, FEWEST_ENTRIES, most))
+
+
+def fit_training(settings: Settings, task: TaskName, tokens: int) -> Settings:
+    """Batch size, rows and epochs for a training set of so many tokens."""
+    train, generate = settings.train, settings.generate
+    batch = train.batch_tokens or _between(tokens // STEPS_PER_PASS, *BATCH_TOKENS)
+    rows = generate.rows or _between(tokens // (STEPS_PER_PASS * generate.window), *ROWS)
+    step = rows * generate.window if task == "generate" else batch
+    epochs = train.epochs or _between(round(STEPS * step / max(1, tokens)), *EPOCHS)
+    return replace(
+        settings, train=replace(train, batch_tokens=batch, epochs=epochs), generate=replace(generate, rows=rows)
+    )
+
+
+def _between(value: int, low: int, high: int) -> int:
+    return max(low, min(high, value))

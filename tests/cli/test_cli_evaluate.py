@@ -1,0 +1,105 @@
+"""`evaluate` and `info`; and what `tag` and `classify` write is data again."""
+
+import json
+
+import pytest
+
+SOURCES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "held.txt"}
+SCORE = {"classify": "accuracy", "tag": "span_f1", "generate": "nats_per_character"}
+HEADS = {"classify": "labels", "tag": "tags", "generate": "lm"}
+
+
+@pytest.mark.parametrize("task", SOURCES)
+def test_evaluate_prints_one_json_object_or_tables(run_here, bundle_of, data, task):
+    words = ["evaluate", data / SOURCES[task], "-m", bundle_of(task)]
+    done = run_here(*words, "--json")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.count(b"\n") == 1
+    result = json.loads(done.out)
+    assert list(result) == ["task", "head", "records", "scores"]
+    assert (result["task"], result["head"]) == (task, HEADS[task])
+    assert SCORE[task] in result["scores"]
+    assert result["records"] == {"classify": 48, "tag": 12, "generate": 1}[task]
+    tables = run_here(*words)
+    assert tables.code == 0
+    assert f"{result['scores'][SCORE[task]]:.4f}" in tables.out.decode()
+
+
+@pytest.mark.parametrize(("task", "least"), [("classify", 0.9), ("tag", 0.9)])
+def test_the_tiny_bundles_have_learned_their_data(run_here, bundle_of, data, task, least):
+    done = run_here("evaluate", data / SOURCES[task], "-m", bundle_of(task), "--json")
+    assert json.loads(done.out)["scores"][SCORE[task]] >= least
+
+
+def test_evaluate_reads_standard_input(run_process, run_here, classify_bundle, data):
+    content = (data / "reviews.csv").read_bytes()
+    done = run_process("evaluate", "-", "-m", classify_bundle, "--json", "--format", "csv", given=content)
+    assert done.code == 0, done.err
+    assert done.out == run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out
+
+
+@pytest.mark.parametrize("task", SOURCES)
+def test_info_tells_heads_and_settings(run_here, bundle_of, task):
+    done = run_here("info", "-m", bundle_of(task), "--json")
+    assert (done.code, done.err) == (0, "")
+    told = json.loads(done.out)
+    assert told["heads"][HEADS[task]]["task"] == task
+    assert told["settings"]["encoder"]["hidden_size"] == 16
+    shown = run_here("info", "-m", bundle_of(task))
+    assert shown.code == 0
+    assert "encoder.hidden_size" in shown.out.decode()
+
+
+@pytest.mark.parametrize("output", ["conll", "jsonl"])
+def test_what_tag_writes_can_be_evaluated_and_agrees_with_itself(run_here, tag_bundle, tmp_path, output):
+    (tmp_path / "raw.txt").write_text(
+        "Anna Berg lives in Oslo.\n\nDag  said: “it's # 5” -DOCSTART- \x00 \u00a0 x\nClara\n"
+    )
+    written = run_here("tag", tmp_path / "raw.txt", "-m", tag_bundle, "--format", output)
+    assert written.code == 0
+    (tmp_path / f"tagged.{output}").write_bytes(written.out)
+    done = run_here("evaluate", tmp_path / f"tagged.{output}", "-m", tag_bundle, "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert result["scores"]["accuracy"] == 1.0
+    assert result["records"] == (4 if output == "jsonl" else 3)
+
+
+@pytest.fixture(scope="module")
+def upos_bundle(run_here, tiny, tmp_path_factory):
+    """A tagger whose tags are no spans."""
+    folder = tmp_path_factory.mktemp("upos")
+    rows = [(name, verb) for name in ("Anna", "Dag", "Clara", "Bjorn") for verb in ("sings", "runs", "waits")]
+    lines = [f"1\t{n}\t_\tPROPN\t_\t_\t_\t_\t_\t_\n2\t{v}\t_\tVERB\t_\t_\t_\t_\t_\t_\n\n" for n, v in rows]
+    (folder / "words.conllu").write_text("".join(lines))
+    done = run_here("train", folder / "words.conllu", "-o", folder / "upos", "--epochs", 8, *tiny)
+    assert done.code == 0, done.err
+    assert "task tag, from conllu columns" in done.err
+    return folder / "upos"
+
+
+@pytest.mark.parametrize("output", ["conllu", "conll", "jsonl"])
+def test_what_a_word_class_tagger_writes_can_be_evaluated_and_trained_on(run_here, upos_bundle, tiny, tmp_path, output):
+    (tmp_path / "raw.txt").write_text("Anna sings\n\nDag waits and runs\nClara\n")
+    written = run_here("tag", tmp_path / "raw.txt", "-m", upos_bundle, "--format", output)
+    (tmp_path / f"tagged.{output}").write_bytes(written.out)
+    done = run_here("evaluate", tmp_path / f"tagged.{output}", "-m", upos_bundle, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["scores"]["accuracy"] == 1.0
+    trained = run_here("train", tmp_path / f"tagged.{output}", "-o", tmp_path / "again", "--epochs", 1, *tiny)
+    assert trained.code == 0, trained.err
+
+
+def test_what_classify_writes_as_jsonl_can_be_evaluated(run_here, classify_bundle, tmp_path):
+    (tmp_path / "raw.txt").write_text("The room was good.\nThe soup was awful.\n")
+    written = run_here("classify", tmp_path / "raw.txt", "-m", classify_bundle, "--format", "jsonl")
+    (tmp_path / "answers.jsonl").write_bytes(written.out)
+    done = run_here("evaluate", tmp_path / "answers.jsonl", "-m", classify_bundle, "--json")
+    assert json.loads(done.out)["scores"]["accuracy"] == 1.0
+
+
+def test_top_prints_more_labels_in_falling_order(run_here, classify_bundle, tmp_path):
+    (tmp_path / "raw.txt").write_text("The room was good.\n")
+    fields = run_here("classify", tmp_path / "raw.txt", "-m", classify_bundle, "--top", 5).out.decode().split("\t")
+    assert (fields[0], fields[2]) == ("positive", "negative")
+    assert float(fields[1]) + float(fields[3]) == pytest.approx(1.0, abs=1e-3)

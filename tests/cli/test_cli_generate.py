@@ -1,0 +1,49 @@
+"""`generate`: prompts in, text out, the same for the same seed."""
+
+
+def test_the_same_seed_writes_the_same_text(run_here, generate_bundle):
+    words = ["generate", "-m", generate_bundle, "--prompt", "Anna", "--max-tokens", 30]
+    first = run_here(*words, "--seed", 7)
+    assert first.code == 0
+    assert first.out.startswith(b"Anna")
+    assert first.out.endswith(b"\n")
+    assert run_here(*words, "--seed", 7).out == first.out
+    assert run_here(*words, "--seed", 8).out != first.out
+
+
+def test_temperature_0_does_not_depend_on_the_seed(run_here, generate_bundle):
+    words = ["generate", "-m", generate_bundle, "--prompt", "Anna", "--max-tokens", 20, "--temperature", 0]
+    assert run_here(*words, "--seed", 1).out == run_here(*words, "--seed", 2).out
+
+
+def test_max_tokens_bounds_a_sample(run_here, generate_bundle):
+    from lstmtext.bundle import load_bundle
+
+    words = ["generate", "-m", generate_bundle, "--prompt", "Anna", "--temperature", 0]
+    assert run_here(*words, "--max-tokens", 0).out == b"Anna\n"
+    five, ten = (run_here(*words, "--max-tokens", count).out[:-1] for count in (5, 10))
+    assert ten.startswith(five)
+    assert len(load_bundle(generate_bundle).tokenizer.encode(five.removeprefix(b"Anna").decode())) <= 5
+
+
+def test_a_sample_ends_before_a_stop_text(run_here, generate_bundle):
+    words = ["generate", "-m", generate_bundle, "--prompt", "Anna", "--max-tokens", 60, "--seed", 3]
+    whole = run_here(*words).out.decode().removeprefix("Anna").removesuffix("\n")
+    stop = whole[len(whole) // 2 :][:2]
+    assert run_here(*words, "--stop", stop).out.decode() == "Anna" + whole[: whole.index(stop)] + "\n"
+
+
+def test_samples_are_divided_by_an_empty_line(run_here, generate_bundle):
+    done = run_here("generate", "-m", generate_bundle, "--prompt", "Anna", "--samples", 3, "--max-tokens", 0)
+    assert done.out == b"Anna\n\nAnna\n\nAnna\n"
+
+
+def test_prompts_come_from_standard_input(run_process, generate_bundle):
+    done = run_process("generate", "-m", generate_bundle, "--max-tokens", 0, given=b"Anna\n\nD\xffg\r\nlast")
+    assert done == (0, "Anna\n\n\n\nD\ufffdg\n\nlast\n".encode(), "")
+
+
+def test_no_prompts_write_nothing_and_say_so(run_process, generate_bundle):
+    done = run_process("generate", "-m", generate_bundle)
+    assert (done.code, done.out) == (0, b"")
+    assert "--prompt" in done.err

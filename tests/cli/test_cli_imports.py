@@ -1,0 +1,36 @@
+"""What a command loads: torch and datasets belong to training alone."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import sys
+from lstmtext.cli.app import main
+try:
+    main()
+except SystemExit as left:
+    assert not left.code, left.code
+print(*sorted(set(sys.modules) & {"torch", "datasets", "onnxruntime", "onnx", "pandas", "pyarrow"}), file=sys.stderr)
+"""
+COMMANDS = {
+    "classify": (["classify", "-m", "{classify}"], {"onnxruntime"}),
+    "tag": (["tag", "-m", "{tag}"], {"onnxruntime"}),
+    "generate": (["generate", "-m", "{generate}", "--max-tokens", "2"], {"onnxruntime"}),
+    "evaluate a csv": (["evaluate", "{data}/reviews.csv", "-m", "{classify}"], {"onnxruntime"}),
+    "evaluate a conll": (["evaluate", "{data}/entities.conll", "-m", "{tag}"], {"onnxruntime"}),
+    "evaluate a text": (["evaluate", "{data}/held.txt", "-m", "{generate}"], {"onnxruntime"}),
+    "info": (["info", "-m", "{classify}"], set()),
+    "train --help": (["train", "--help"], set()),
+}
+
+
+@pytest.mark.parametrize(("words", "allowed"), COMMANDS.values(), ids=COMMANDS)
+def test_commands_that_do_not_train_load_no_torch_and_no_datasets(
+    data, classify_bundle, tag_bundle, generate_bundle, words, allowed
+):
+    names = {"data": data, "classify": classify_bundle, "tag": tag_bundle, "generate": generate_bundle}
+    filled = [word.format(**names) for word in words]
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *filled], input=b"Anna\n", capture_output=True, check=True)
+    assert set(done.stderr.decode().split()) <= allowed

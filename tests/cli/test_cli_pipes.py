@@ -1,0 +1,80 @@
+"""What stands around a command in a pipe: readers that leave, slow producers, full disks."""
+
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+LINE = b"Anna was good.\n"
+WAIT_SECONDS = 60
+
+
+@pytest.mark.parametrize("task", ["classify", "tag", "generate"])
+def test_a_reader_that_leaves_early_ends_the_command_quietly(start_process, bundle_of, tmp_path, task):
+    (tmp_path / "many.txt").write_bytes(LINE * 20_000)
+    words = ["--prompt", "Anna", "--samples", "100000"] if task == "generate" else [tmp_path / "many.txt"]
+    process = start_process(task, *words, "-m", bundle_of(task), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(WAIT_SECONDS) == 0
+    assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_the_first_answer_arrives_while_standard_input_is_open(start_process, bundle_of, task):
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = start_process(task, "-m", bundle_of(task), **streams)
+    for _ in range(2):
+        process.stdin.write(LINE)
+        process.stdin.flush()
+        assert select.select([process.stdout], [], [], WAIT_SECONDS)[0], "no answer while the input is open"
+        answer = process.stdout.read1()
+        assert answer.endswith(b"\n")
+    process.stdin.close()
+    assert process.wait(WAIT_SECONDS) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize(
+    "words", [("classify", "{file}"), ("info",), ("generate", "--prompt", "Anna")], ids=lambda w: w[0]
+)
+def test_a_full_disk_gives_one_clear_line(start_process, bundle_of, tmp_path, words):
+    (tmp_path / "one.txt").write_bytes(LINE)
+    model = bundle_of("generate" if words[0] == "generate" else "classify")
+    filled = [word.format(file=tmp_path / "one.txt") for word in words]
+    with Path("/dev/full").open("wb") as full:
+        process = start_process(*filled, "-m", model, stdout=full, stderr=subprocess.PIPE)
+    said = process.communicate(timeout=WAIT_SECONDS)[1].decode()
+    assert process.returncode == 1
+    assert said.startswith("lstmtext: ")
+    assert said.count("\n") == 1
+    assert "No space left" in said
+
+
+def test_a_reader_that_never_reads_ends_info_quietly(start_process, classify_bundle):
+    process = start_process("info", "-m", classify_bundle, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(WAIT_SECONDS) == 0
+    assert process.stderr.read() == b""
+
+
+def test_text_files_may_be_compressed(run_here, classify_bundle, tmp_path):
+    import gzip
+
+    (tmp_path / "plain.txt").write_bytes(LINE * 3)
+    (tmp_path / "packed.txt.gz").write_bytes(gzip.compress(LINE * 3))
+    plain = run_here("classify", tmp_path / "plain.txt", "-m", classify_bundle)
+    assert run_here("classify", tmp_path / "packed.txt.gz", "-m", classify_bundle) == plain
+
+
+def test_an_interrupt_while_waiting_for_input_ends_with_exit_130_without_a_traceback(start_process, classify_bundle):
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start_process("classify", "-m", classify_bundle, **streams)
+    process.stdin.write(LINE)
+    process.stdin.flush()
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(WAIT_SECONDS) == 130
+    assert b"Traceback" not in process.stderr.read()

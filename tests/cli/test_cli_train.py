@@ -1,0 +1,122 @@
+"""`train` and `preprocess`: what they say, what they leave on disk, how they start from and replace bundles."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from lstmtext.bundle import load_bundle
+
+SOURCES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
+REASONS = {
+    "classify": "task classify, from a column 'label'",
+    "tag": "task tag, from conll columns",
+    "generate": "task generate, from plain text",
+}
+FILES = ["README.md", "bundle.json", "model.safetensors", "runtime.onnx", "tokenizer.json"]
+
+
+@pytest.fixture
+def source(data):
+    """Words that name the training data of a task."""
+    return lambda task: [data / SOURCES[task], *(["--valid", data / "held.txt"] if task == "generate" else [])]
+
+
+@pytest.mark.parametrize("task", SOURCES)
+def test_train_tells_the_task_it_infers(run_here, source, tiny, tmp_path, task):
+    done = run_here("train", *source(task), "-o", tmp_path / "out", "--epochs", 1, *tiny)
+    assert (done.code, done.out) == (0, b"")
+    assert f"lstmtext: {REASONS[task]}; --task chooses another\n" in done.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+    assert [head.task for head in load_bundle(tmp_path / "out").info.heads.values()] == [task]
+
+
+def test_quiet_says_nothing_and_the_head_takes_the_given_name(run_here, source, tiny, tmp_path):
+    done = run_here("train", *source("classify"), "-o", tmp_path / "out", "--epochs", 1, "-q", "--head", "mood", *tiny)
+    assert done == (0, b"", "")
+    assert list(load_bundle(tmp_path / "out").info.heads) == ["mood"]
+
+
+@pytest.mark.parametrize("task", SOURCES)
+def test_a_preprocessed_folder_trains_to_the_same_weights_as_its_files(run_here, source, tiny, tmp_path, task):
+    done = run_here("preprocess", *source(task), "-o", tmp_path / "encoded", *tiny[2:])
+    assert (done.code, done.out) == (0, b""), done.err
+    assert f"{task} data" in done.err
+    done = run_here("train", tmp_path / "encoded", "-o", tmp_path / "second", "--epochs", 1, *tiny)
+    assert done.code == 0, done.err
+    assert run_here("train", *source(task), "-o", tmp_path / "first", "--epochs", 1, *tiny).code == 0
+    first, second = (load_bundle(tmp_path / name).arrays() for name in ("first", "second"))
+    assert first.keys() == second.keys()
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_a_language_model_can_lend_its_encoder(run_here, generate_bundle, source, tiny, tmp_path, task):
+    words = ["-o", tmp_path / "out", "--encoder", generate_bundle, "--epochs", 1, *tiny]
+    done = run_here("train", *source(task), *words, "--set", "train.learning_rate=1e-8")
+    assert done.code == 0, done.err
+    old, new = load_bundle(generate_bundle), load_bundle(tmp_path / "out")
+    assert new.tokenizer.to_json() == old.tokenizer.to_json()
+    assert new.info.training["started_from"] == generate_bundle.name
+    for name, array in old.arrays("encoder.").items():
+        assert abs(new.arrays("encoder.")[name] - array).max() < 1e-5
+    text = tmp_path / "one.txt"
+    text.write_text("Anna was good.\n")
+    assert run_here(task, text, "-m", tmp_path / "out").code == 0
+
+
+def test_retraining_replaces_a_bundle_whole(run_here, source, tiny, tmp_path):
+    output = tmp_path / "model"
+    assert run_here("train", *source("classify"), "-o", output, "--epochs", 1, *tiny).code == 0
+    (output / "notes.txt").write_text("an old file")
+    assert run_here("train", *source("tag"), "-o", output, "--epochs", 1, *tiny).code == 0
+    assert sorted(path.name for path in output.iterdir()) == FILES
+    assert list(load_bundle(output).info.heads) == ["tags"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_failed_retraining_leaves_the_old_bundle(run_here, source, tiny, tmp_path):
+    output = tmp_path / "model"
+    assert run_here("train", *source("classify"), "-o", output, "--epochs", 1, *tiny).code == 0
+    before = (output / "bundle.json").read_bytes()
+    (tmp_path / "broken.csv").write_text("text,label\na,b\nc\n")
+    assert run_here("train", tmp_path / "broken.csv", "-o", output, *tiny).code == 3
+    assert (output / "bundle.json").read_bytes() == before
+    load_bundle(output)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.csv", "model"]
+
+
+@pytest.mark.parametrize("command", ["train", "preprocess"])
+def test_a_folder_with_other_files_is_refused_and_left_alone(run_here, source, tmp_path, command):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("meow")
+    done = run_here(command, *source("classify"), "-o", tmp_path / "photos")
+    assert done.code == 2
+    assert "holds other files" in done.err
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["meow"]
+
+
+def test_flags_win_over_assignments_and_those_over_the_file(run_here, source, tiny, tmp_path):
+    (tmp_path / "run.toml").write_text("[train]\nepochs = 3\nseed = 3\nclip = 0.25\n")
+    words = ["--config", tmp_path / "run.toml", "--set", "train.seed=4", "--set", "train.epochs=2", "--epochs", 1]
+    done = run_here("train", *source("classify"), "-o", tmp_path / "out", *tiny, *words)
+    assert done.code == 0, done.err
+    settings = json.loads((tmp_path / "out" / "bundle.json").read_text())["settings"]["train"]
+    assert (settings["epochs"], settings["seed"], settings["clip"]) == (1, 4, 0.25)
+
+
+def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, run_here, source, tiny, tmp_path):
+    words = ["-o", tmp_path / "out", "--epochs", 10_000, "--set", "train.patience=10000", *tiny]
+    process = start_process("train", *source("classify"), *words, stderr=subprocess.PIPE)
+    for line in process.stderr:
+        if b"epoch" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == f"lstmtext: interrupted; the best weights so far are in {tmp_path}/out"
+    assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert run_here("info", "-m", tmp_path / "out").code == 0

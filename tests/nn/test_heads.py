@@ -1,0 +1,140 @@
+"""Every head: its parameters learn, it masters a handful of records, and a batch changes no answer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lstmtext.config import Settings, resolve_settings
+from lstmtext.nn.heads import HEADS
+from lstmtext.nn.model import Model, load_arrays, model_arrays
+from lstmtext.nn.pooling import POOLINGS
+from lstmtext.tasks import TASKS
+from lstmtext.text.examples import StreamBatch, collate_sentences, collate_texts, sentence_examples, text_examples
+from lstmtext.text.tokenizer import Tokenizer
+
+TEXTS = ["good film", "bad film", "a very good and long book indeed", "bad", "not good at all", ""]
+SMALL = [
+    "encoder.hidden_size=12", "encoder.embedding_size=10", "classify.bypass_buckets=1024", "tag.bypass_buckets=1024",
+    "encoder.input_dropout=0", "encoder.output_dropout=0", "classify.dropout=0", "tag.dropout=0",
+    "tag.bypass_dropout=0", "tag.alone=0",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train(TEXTS, Settings().text)
+
+
+def make(task: str, tokenizer: Tokenizer, *more: str):
+    settings = resolve_settings(task, assignments=[*SMALL, *more])
+    torch.manual_seed(0)
+    model = Model(task, settings, vocabulary_size=tokenizer.size, labels=0 if task == "generate" else 3)
+    return settings, model
+
+
+def batches(task: str, tokenizer: Tokenizer, settings: Settings, *, apart: bool = False):
+    if task == "classify":
+        examples, collate = text_examples(tokenizer, TEXTS, settings, [0, 1, 0, 1, 2, 2]), collate_texts
+    elif task == "tag":
+        sentences = [text.split() for text in TEXTS[:-1]]
+        tags = [[len(word) % 3 for word in words] for words in sentences]
+        examples, collate = sentence_examples(tokenizer, sentences, tags), collate_sentences
+    else:
+        ids = np.array(tokenizer.encode(" ".join(TEXTS)))
+        rows = np.stack([ids[:12], ids[3:15]])
+        streams = [rows[:1], rows[1:]] if apart else [rows]
+        return [StreamBatch(own, own[:, ::-1].copy(), fresh=True) for own in streams]
+    return [collate([example], settings) for example in examples] if apart else [collate(examples, settings)]
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_every_parameter_gets_a_gradient(task, tokenizer):
+    settings, model = make(task, tokenizer)
+    for parameter in model.parameters():  # zeros would hide parts from each other
+        torch.nn.init.normal_(parameter, std=0.1)
+    total, count, _ = model.loss(batches(task, tokenizer, settings)[0])
+    total.backward()
+    assert count > 0
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_a_head_learns_a_handful_of_records_saves_loads_and_answers_alike(task, tokenizer):
+    settings, model = make(task, tokenizer)
+    batch = batches(task, tokenizer, settings)[0]
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
+    losses = []
+    for _ in range(60):
+        total, count, _ = model.loss(batch)
+        optimizer.zero_grad()
+        (total / count).backward()
+        optimizer.step()
+        losses.append(total.item() / count)
+    assert losses[-1] < 0.3 * losses[0]
+    model.eval()
+    answer, _ = model.predict(batch)
+    if task == "classify":
+        assert answer.argmax(1).tolist() == batch.labels_B.tolist()
+    _, other = make(task, tokenizer)
+    load_arrays(other, model_arrays(model), place="test")
+    assert np.array_equal(other.eval().predict(batch)[0], answer)
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_single_equals_batched(task, tokenizer):
+    settings, model = make(task, tokenizer)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.eval()
+    together, _ = model.predict(batches(task, tokenizer, settings)[0])
+    for row, single in enumerate(batches(task, tokenizer, settings, apart=True)):
+        alone, _ = model.predict(single)
+        part = together[row, : alone.shape[1]] if task != "classify" else together[row]
+        np.testing.assert_allclose(alone[0], part, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_each_pooling_ignores_padding(pooling, tokenizer):
+    settings, model = make("classify", tokenizer, f"classify.pooling={pooling}")
+    model.eval()
+    batch = batches("classify", tokenizer, settings)[0]
+    wider = replace(batch, ids_BT=np.pad(batch.ids_BT, ((0, 0), (0, 5))), ngrams_BF=np.pad(batch.ngrams_BF, ((0, 0), (0, 5))))
+    np.testing.assert_allclose(model.predict(wider)[0], model.predict(batch)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_the_bypass_can_be_switched_off_and_adds_to_the_answer(task, tokenizer):
+    settings, model = make(task, tokenizer)
+    batch = batches(task, tokenizer, settings)[0]
+    for name, parameter in model.named_parameters():
+        if "bypass" in name:
+            torch.nn.init.normal_(parameter)
+    _, without = make(task, tokenizer, f"{task}.bypass=false")
+    rest = {name: array for name, array in model_arrays(model).items() if "bypass" not in name}
+    load_arrays(without, rest, place="test")
+    assert np.abs(model.eval().predict(batch)[0] - without.eval().predict(batch)[0]).max() > 0.1
+
+
+def test_a_large_vocabulary_is_scored_in_slices_with_the_same_loss_and_gradient(tokenizer, monkeypatch):
+    settings, model = make("generate", tokenizer)
+    batch = batches("generate", tokenizer, settings)[0]
+    whole = model.loss(batch)[0]
+    whole.backward()
+    gradient = model.encoder.embedding_VD.grad.clone()
+    model.zero_grad()
+    monkeypatch.setattr("lstmtext.nn.heads.language_model.SLICE_SCORES", tokenizer.size * 5)
+    sliced = model.loss(batch)[0]
+    sliced.backward()
+    torch.testing.assert_close(sliced, whole)
+    torch.testing.assert_close(model.encoder.embedding_VD.grad, gradient)
+
+
+def test_the_tables_of_tasks_heads_and_exporters_have_the_same_keys():
+    from lstmtext.config import TASK_DEFAULTS
+    from lstmtext.data.prepare import _PREPARERS
+    from lstmtext.runtime.evaluate import _EVALUATORS
+    from lstmtext.runtime.export import _EXPORTERS
+
+    assert set(TASKS) == set(HEADS) == set(TASK_DEFAULTS) == set(_PREPARERS) == set(_EVALUATORS) == set(_EXPORTERS)

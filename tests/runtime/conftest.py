@@ -1,0 +1,61 @@
+"""Models with random weights beside the bundles made of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, load_bundle, save_bundle
+from lstmtext.config import resolve_settings
+from lstmtext.nn.model import Model, model_arrays
+from lstmtext.runtime.export import export_graph
+from lstmtext.text.tokenizer import Tokenizer
+
+LABELS = {"classify": ("bad", "fine", "good"), "tag": ("O", "B-X", "I-X", "B-Y", "I-Y"), "generate": ()}
+SMALL = {
+    "encoder.hidden_size": 12,
+    "encoder.embedding_size": 7,
+    "text.vocabulary_size": 300,
+    "classify.bypass_buckets": 1024,
+    "tag.bypass_buckets": 1024,
+}
+
+
+class Pair(NamedTuple):
+    """The same weights in torch and in a bundle."""
+
+    model: Model
+    bundle: Bundle
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train(["Anna was in Oslo and the soup was good."], resolve_settings("classify", flags=SMALL).text)
+
+
+@pytest.fixture
+def make_pair(tokenizer: Tokenizer, tmp_path: Path) -> Callable[..., Pair]:
+    """A model of a task with random weights everywhere, and its bundle."""
+
+    def make(task: str, **settings: object) -> Pair:
+        torch.manual_seed(5)
+        flags = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
+        resolved = resolve_settings(task, flags=flags)
+        model = Model(task, resolved, vocabulary_size=tokenizer.size, labels=len(LABELS[task])).eval()
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights.normal_(0.0, 0.4)
+        arrays = model_arrays(model)
+        encoder = {name.removeprefix("encoder."): a for name, a in arrays.items() if name.startswith("encoder.")}
+        head = {name.removeprefix("head."): a for name, a in arrays.items() if name.startswith("head.")}
+        info = BundleInfo(resolved, {"own": HeadInfo(task, LABELS[task])}, tokenizer.size, 0, {}, {})
+        named = {
+            name if name in arrays and name.startswith("encoder.") else f"heads.own.{name[5:]}": a
+            for name, a in arrays.items()
+        }
+        save_bundle(tmp_path / task, info, tokenizer, named, export_graph(task, resolved, encoder, head))
+        return Pair(model, load_bundle(tmp_path / task))
+
+    return make

@@ -1,0 +1,156 @@
+"""The folder on disk: what it holds, what loading checks, and that it is whole or absent."""
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lstmtext
+from lstmtext.bundle import Bundle, load_bundle, save_bundle
+from lstmtext.errors import ModelError, UsageError
+from lstmtext.folders import replacing
+
+
+@pytest.fixture
+def copy(classify_bundle, tmp_path):
+    """A bundle that a test may break."""
+    return shutil.copytree(classify_bundle, tmp_path / "copy")
+
+
+def changed(folder, **values):
+    """Write other values into bundle.json; None takes a key away."""
+    path = folder / "bundle.json"
+    content = {**json.loads(path.read_text()), **values}
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def saved_again(bundle: Bundle, folder, **changes) -> None:
+    """Save a bundle's content elsewhere, with some fields of its description changed."""
+    info = dataclasses.replace(bundle.info, **changes)
+    save_bundle(folder, info, bundle.tokenizer, bundle.arrays(), (bundle.folder / "runtime.onnx").read_bytes())
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx", "README.md"])
+def test_a_changed_byte_of_any_file_is_noticed(copy, name):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name}: is absent or not what was saved"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx"])
+def test_a_missing_file_is_noticed(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        load_bundle(copy)
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"no bundle\.json there"):
+        load_bundle(tmp_path)
+
+
+def test_another_format_version_is_refused_with_both_versions(copy):
+    changed(copy, format=2)
+    with pytest.raises(ModelError, match="format 2; expected format 1"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "{", '"text"', "null"])
+def test_a_description_that_is_no_bundles_is_refused(copy, content):
+    (copy / "bundle.json").write_text(content)
+    with pytest.raises(ModelError, match=r"bundle\.json"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"heads": None},
+        {"heads": {"labels": {"task": "translate", "labels": [], "scores": {}}}},
+        {"heads": {"labels": {"labels": []}}},
+        {"settings": None},
+        {"vocabulary_size": None},
+        {"surprise": 1},
+        {"settings": {"encoder": {"no_such_setting": 1}}},
+    ],
+    ids=str,
+)
+def test_a_description_that_is_not_complete_is_a_model_error(copy, values):
+    changed(copy, **values)
+    with pytest.raises(ModelError):
+        load_bundle(copy)
+
+
+def test_a_tokenizer_of_another_size_than_the_embedding_is_refused(classify_bundle, tmp_path):
+    bundle = load_bundle(classify_bundle)
+    saved_again(bundle, tmp_path / "other", vocabulary_size=bundle.info.vocabulary_size + 1)
+    with pytest.raises(ModelError, match=f"has {bundle.tokenizer.size} entries; expected {bundle.tokenizer.size + 1}"):
+        _ = load_bundle(tmp_path / "other").tokenizer
+
+
+def test_saving_and_loading_gives_the_same_bundle(classify_bundle, tmp_path):
+    bundle = load_bundle(classify_bundle)
+    saved_again(bundle, tmp_path / "again")
+    again = load_bundle(tmp_path / "again")
+    assert again.info == bundle.info
+    assert again.tokenizer.to_json() == bundle.tokenizer.to_json()
+    old, new = bundle.arrays(), again.arrays()
+    assert old.keys() == new.keys()
+    assert all(np.array_equal(old[name], new[name]) for name in old)
+
+
+def test_arrays_are_found_by_prefix(tag_bundle):
+    bundle = load_bundle(tag_bundle)
+    assert {"embedding_VD", "forward_stack.inputs.0"} <= bundle.arrays("encoder.").keys()
+    assert {"transitions_KK", "starts_K", "ends_K"} == bundle.arrays("heads.tags.crf.").keys()
+
+
+def test_a_save_that_fails_leaves_the_old_bundle_and_no_rest(copy):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    bundle = load_bundle(copy)
+    with pytest.raises(TypeError):
+        saved_again(bundle, copy, training={"not JSON": object()})
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_the_new_folder_takes_the_place_of_the_old_one_only_at_the_end(copy):
+    with replacing(copy, is_old=lambda folder: True) as fresh:
+        (fresh / "new").write_text("")
+        assert (copy / "bundle.json").exists()
+        assert fresh.parent == copy.parent
+    assert [path.name for path in copy.iterdir()] == ["new"]
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(classify_bundle, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="holds other files"):
+        saved_again(load_bundle(classify_bundle), tmp_path / "mine")
+    assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+def test_a_bundle_holds_these_files_and_no_others(classify_bundle, tag_bundle, generate_bundle):
+    for folder in (classify_bundle, tag_bundle, generate_bundle):
+        names = sorted(path.name for path in folder.rglob("*"))
+        assert names == ["README.md", "bundle.json", "model.safetensors", "runtime.onnx", "tokenizer.json"]
+
+
+def test_no_module_can_read_or_write_pickles():
+    banned = re.compile(r"\b(import (pickle|joblib|dill|shelve)|torch\.(load|save)|allow_pickle=True)\b")
+    sources = sorted(Path(lstmtext.__file__).parent.rglob("*.py"))
+    assert sources
+    assert [path for path in sources if banned.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_card_names_heads_labels_and_the_command_to_run(classify_bundle):
+    card = (classify_bundle / "README.md").read_text()
+    assert "positive" in card
+    assert "lstmtext classify -m" in card

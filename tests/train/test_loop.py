@@ -1,0 +1,89 @@
+"""The loop: seeded losses stay what they were, settings have their effect, nothing is written."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lstmtext.config import resolve_settings
+from lstmtext.data.plan import DataRequest, make_plan
+from lstmtext.data.prepare import prepare
+from lstmtext.nn.model import Model
+from lstmtext.train.feeds import train_feed
+from lstmtext.train.loop import make_optimizer, move_average, training_steps
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "losses.json"
+DATA = Path(__file__).parent.parent.parent / "data"
+FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
+SMALL = [
+    "encoder.hidden_size=16", "encoder.embedding_size=8", "text.vocabulary_size=400", "generate.rows=4",
+    "classify.bypass_buckets=4096", "tag.bypass_buckets=4096", "encoder.weight_drop=0.1", "encoder.embedding_dropout=0.1",
+]  # fmt: skip
+STEPS = 6
+
+
+def start(task: str, folder: Path, *more: str):
+    settings = resolve_settings(task, assignments=[*SMALL, *more])
+    plan, _ = make_plan(DataRequest([str(DATA / FILES[task])]))
+    data = prepare(plan, settings, folder)
+    torch.manual_seed(settings.train.seed)
+    model = Model(task, settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    return model, train_feed(data, settings), settings
+
+
+def losses_of(task: str, folder: Path, *more: str) -> list[float]:
+    steps = training_steps(*start(task, folder, *more), "float32")
+    return [report.loss for report, _ in zip(steps, range(STEPS), strict=False)]
+
+
+@pytest.mark.parametrize("task", FILES)
+def test_seeded_losses_equal_the_golden_ones(task, tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    losses = losses_of(task, tmp_path)
+    torch.set_num_threads(threads)
+    assert losses == pytest.approx(json.loads(GOLDEN.read_text())[task], rel=2e-4)
+
+
+@pytest.mark.parametrize("setting", ["encoder.weight_drop=0.5", "train.clip=0.01", "train.warmup=0.5", "train.seed=2"])
+def test_a_setting_changes_the_course_of_training(setting, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert losses_of("tag", tmp_path / "a") != losses_of("tag", tmp_path / "b", setting)
+
+
+def test_a_budget_ends_training_and_the_schedule_with_it(tmp_path):
+    started = time.monotonic()
+    reports = list(training_steps(*start("tag", tmp_path, "train.budget=1"), "float32"))
+    assert reports[-1].progress == 1.0
+    assert reports[-1].rate < 0.1 * max(report.rate for report in reports)
+    assert time.monotonic() - started < 20
+
+
+def test_epochs_end_training(tmp_path):
+    reports = list(training_steps(*start("classify", tmp_path, "train.epochs=2"), "float32"))
+    assert (reports[-1].epochs, reports[-1].progress) == (2.0, 1.0)
+
+
+def test_the_optimizer_decays_matrices_only_and_gives_the_bypass_its_own_rate(tmp_path):
+    model, _, settings = start("tag", tmp_path, "tag.bypass_rate=7")
+    groups = make_optimizer(model, settings).param_groups
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    of = {id(p): group for group in groups for p in group["params"]}
+    assert of[id(model.head.bypass_NK)]["factor"] == 7
+    assert of[id(model.head.bypass_NK)]["weight_decay"] == 0
+    assert of[id(model.encoder.forward_stack.recurrents[0])]["weight_decay"] == settings.train.weight_decay
+    assert of[id(model.head.output.bias)]["weight_decay"] == 0
+
+
+def test_the_average_follows_the_weights(tmp_path):
+    model, _, _ = start("tag", tmp_path)
+    other, _, _ = start("tag", tmp_path)
+    with torch.no_grad():
+        other.head.output.bias.add_(1.0)
+    before = model.head.output.bias.clone()
+    move_average(model, other, decay=0.75, step=10_000)
+    np.testing.assert_allclose((model.head.output.bias - before).detach().numpy(), 0.25, atol=1e-6)

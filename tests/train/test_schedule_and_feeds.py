@@ -1,0 +1,61 @@
+"""The rate as a function of progress, and that a pass is the data, once."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lstmtext.config import Settings, TrainSettings
+from lstmtext.train.feeds import RecordFeed, StreamFeed
+from lstmtext.train.schedule import FLOOR, rate_factor
+
+
+@pytest.mark.parametrize("decay", ["cosine", "linear", "constant"])
+def test_the_rate_rises_to_its_peak_and_ends_low_unless_constant(decay):
+    settings = TrainSettings(warmup=0.2, decay=decay)
+    rates = [rate_factor(progress, settings) for progress in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[20] == pytest.approx(1.0)
+    assert rates[:21] == sorted(rates[:21])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert rates[-1] == pytest.approx(1.0 if decay == "constant" else FLOOR)
+
+
+def test_without_warm_up_the_rate_starts_at_its_peak():
+    assert rate_factor(0.0, TrainSettings(warmup=0.0)) == pytest.approx(1.0)
+
+
+def test_a_pass_over_records_holds_each_once_in_an_order_that_the_generator_decides():
+    lengths = np.random.default_rng(0).integers(1, 30, 200)
+    feed = RecordFeed(range(200), lengths, lambda chosen, settings: list(chosen), Settings())
+
+    def one_pass(seed: int) -> list[list[int]]:
+        return [batch for _, batch in feed.shuffled(np.random.default_rng(seed))]
+
+    assert Counter(index for batch in one_pass(1) for index in batch) == Counter(range(200))
+    assert one_pass(1) == one_pass(1) != one_pass(2)
+    assert [share for share, _ in feed.shuffled(np.random.default_rng(1))][-1] == 1.0
+
+
+@pytest.mark.parametrize("length", [3, 50, 1000])
+def test_windows_of_a_stream_join_up_and_cover_almost_all_of_it(length):
+    settings = Settings()
+    settings = replace(settings, generate=replace(settings.generate, rows=4, window=16))
+    ids = np.arange(length)
+    rows: dict[int, list[int]] = {}
+    for _, batch in StreamFeed(ids, settings).shuffled(np.random.default_rng(0)):
+        for row, own in enumerate(batch.ids_BT):
+            if not batch.fresh:
+                assert own[0] == rows[row][-1]
+            rows.setdefault(row, []).extend(own[0 if batch.fresh else 1 :].tolist())
+    for own in rows.values():
+        assert (np.diff(own) % length == 1 % length).all()
+    assert sum(map(len, rows.values())) >= length - len(rows)
+
+
+def test_the_backward_rows_are_the_mirrored_text():
+    ids = np.arange(100)
+    feed = StreamFeed(ids, Settings())
+    _, batch = next(iter(feed.shuffled(np.random.default_rng(0))))
+    assert (np.diff(batch.reversed_BT, axis=1) % 100 == 99).all()
