@@ -14,7 +14,7 @@ from typing import Any
 
 from lstmtext import __version__
 from lstmtext.config import Settings, TaskName, settings_from_sections
-from lstmtext.errors import ModelError, UsageError
+from lstmtext.errors import ModelError
 from lstmtext.folders import replacing
 from lstmtext.metrics import Scores
 from lstmtext.tasks import TASKS

@@ -78,6 +78,8 @@ class ClassifySettings:
     """Rows of the bypass's hash table."""
     bypass_rate: float = bounded(10.0, 0.01, 1000.0)
     """Learning rate of the bypass as a multiple of the rest's."""
+    bypass_decay: float = bounded(0.0, 0.0, 10.0)
+    """Decoupled weight decay of the bypass: what is seen rarely is soon forgotten."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
     """Share of the target probability spread over all labels."""
 
@@ -98,6 +100,8 @@ class TagSettings:
     """Share of training sentences that the encoder answers alone, and share that the bypass does."""
     bypass_rate: float = bounded(2.0, 0.01, 1000.0)
     """Learning rate of the bypass as a multiple of the rest's."""
+    bypass_decay: float = bounded(0.0, 0.0, 10.0)
+    """Decoupled weight decay of the bypass: what is seen rarely is soon forgotten."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class TrainSettings:
     """How the rate falls after the warm-up, to 1 % of the peak."""
     weight_decay: float = bounded(0.01, 0.0, 10.0)
     """Decoupled weight decay of the matrices."""
-    average: float = bounded(0.0, 0.0, 0.99999)
+    average: float = bounded(0.99, 0.0, 0.99999)
     """Decay of the running average of the weights that is validated and saved; 0 takes the last weights."""
     clip: float = bounded(1.0, 1e-6, 1e6)
     """Largest norm of the gradient."""

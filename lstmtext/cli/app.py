@@ -64,34 +64,33 @@ def main() -> NoReturn:
 def _run(*, debug: bool) -> int:
     try:
         return _invoke()
-    except typer.Exit as left:
-        return left.exit_code
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except TyperException as error:
-        return _fail(
-            error,
-            ExitCode.USAGE,
-            debug=debug,
-            message=f"{error.format_message()} See lstmtext COMMAND --help.",
-        )
-    except UserError as error:
-        return _fail(error, error.exit_code, debug=debug)
-    except Interrupted as stopped:
-        return _fail(stopped, stopped.exit_code, debug=debug)
-    except BrokenPipeError:
-        _abandon_output()  # the reader has left, as `head` does
-        return ExitCode.OK
-    except OSError as error:
-        _abandon_output()
-        return _fail(error, ExitCode.UNEXPECTED, debug=debug)
-    except Exception as error:  # the last resort of a program: one line, not a traceback
-        return _fail(
-            error,
-            ExitCode.UNEXPECTED,
-            debug=debug,
-            message=f"unexpected {type(error).__name__}: {error}; see --debug",
-        )
+    except (Exception, KeyboardInterrupt) as error:
+        if debug and not isinstance(error, typer.Exit):
+            raise
+        if isinstance(error, OSError):
+            _abandon_output()
+        code, message = _explain(error)
+        if message:
+            print(f"lstmtext: {message}", file=sys.stderr)  # noqa: T201  # the one place that talks of errors
+        return code
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    """The exit code of what ended a command, and the line that tells the user, empty where nothing went wrong."""
+    match error:
+        case typer.Exit():
+            return error.exit_code, ""
+        case BrokenPipeError():  # the reader has left, as `head` does
+            return ExitCode.OK, ""
+        case KeyboardInterrupt():
+            return ExitCode.INTERRUPTED, "interrupted"
+        case TyperException():
+            return ExitCode.USAGE, f"{error.format_message()} See lstmtext COMMAND --help."
+        case UserError() | Interrupted():
+            return error.exit_code, str(error)
+        case OSError():
+            return ExitCode.UNEXPECTED, str(error)
+    return ExitCode.UNEXPECTED, f"unexpected {type(error).__name__}: {error}; see --debug"
 
 
 def _invoke() -> int:
@@ -105,10 +104,3 @@ def _invoke() -> int:
 def _abandon_output() -> None:
     """Lead standard output nowhere, or Python would complain once more when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _fail(error: BaseException, code: ExitCode, *, debug: bool, message: str = "") -> ExitCode:
-    if debug:
-        raise error
-    print(f"lstmtext: {message or error}", file=sys.stderr)  # noqa: T201  # the one place that talks of errors
-    return code

@@ -8,8 +8,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 from lstmtext.data.sources import Source, read_lines
 from lstmtext.errors import DataError

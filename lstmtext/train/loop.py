@@ -13,6 +13,7 @@ from torch import nn
 
 from lstmtext.config import Settings
 from lstmtext.nn.encoder import StreamState
+from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.model import Batch, Model
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import Feed
@@ -40,13 +41,14 @@ class StepReport:
 def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own."""
     train = settings.train
-    factors = {"classify": settings.classify.bypass_rate, "tag": settings.tag.bypass_rate}
+    head = settings.classify if isinstance(model.head, Classifier) else settings.tag
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        bypass = "bypass" in name
-        decay = train.weight_decay if parameter.ndim > 1 and not bypass else 0.0
-        factor = factors["classify" if "table" in name else "tag"] if bypass else 1.0
-        groups.setdefault((decay, factor), []).append(parameter)
+        if "bypass" in name:
+            group = (head.bypass_decay, head.bypass_rate)
+        else:
+            group = (train.weight_decay if parameter.ndim > 1 else 0.0, 1.0)
+        groups.setdefault(group, []).append(parameter)
     return torch.optim.AdamW(
         [
             {"params": parameters, "weight_decay": decay, "factor": factor}

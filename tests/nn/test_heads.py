@@ -100,7 +100,9 @@ def test_each_pooling_ignores_padding(pooling, tokenizer):
     settings, model = make("classify", tokenizer, f"classify.pooling={pooling}")
     model.eval()
     batch = batches("classify", tokenizer, settings)[0]
-    wider = replace(batch, ids_BT=np.pad(batch.ids_BT, ((0, 0), (0, 5))), ngrams_BF=np.pad(batch.ngrams_BF, ((0, 0), (0, 5))))
+    wider = replace(
+        batch, ids_BT=np.pad(batch.ids_BT, ((0, 0), (0, 5))), ngrams_BF=np.pad(batch.ngrams_BF, ((0, 0), (0, 5)))
+    )
     np.testing.assert_allclose(model.predict(wider)[0], model.predict(batch)[0], atol=1e-6)
 
 

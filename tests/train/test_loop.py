@@ -12,6 +12,7 @@ from lstmtext.config import resolve_settings
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.nn.model import Model
+from lstmtext.sizes import fit_training
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.loop import make_optimizer, move_average, training_steps
 
@@ -19,7 +20,7 @@ GOLDEN = Path(__file__).parent.parent / "golden" / "losses.json"
 DATA = Path(__file__).parent.parent.parent / "data"
 FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
 SMALL = [
-    "encoder.hidden_size=16", "encoder.embedding_size=8", "text.vocabulary_size=400", "generate.rows=4",
+    "encoder.hidden_size=16", "encoder.embedding_size=8", "text.vocabulary_size=400", "train.batch_tokens=512",
     "classify.bypass_buckets=4096", "tag.bypass_buckets=4096", "encoder.weight_drop=0.1", "encoder.embedding_dropout=0.1",
 ]  # fmt: skip
 STEPS = 6
@@ -29,6 +30,7 @@ def start(task: str, folder: Path, *more: str):
     settings = resolve_settings(task, assignments=[*SMALL, *more])
     plan, _ = make_plan(DataRequest([str(DATA / FILES[task])]))
     data = prepare(plan, settings, folder)
+    settings = fit_training(data.settings, data.task, data.facts.train_tokens)
     torch.manual_seed(settings.train.seed)
     model = Model(task, settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
     return model, train_feed(data, settings), settings

@@ -1,14 +1,17 @@
 """The rate as a function of progress, and that a pass is the data, once."""
 
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lstmtext.config import Settings, TrainSettings
+from lstmtext.config import Settings, TrainSettings, settings_from
 from lstmtext.train.feeds import RecordFeed, StreamFeed
 from lstmtext.train.schedule import FLOOR, rate_factor
+
+
+def with_sizes() -> Settings:
+    return settings_from({"train.batch_tokens": 256, "generate.rows": 4, "generate.window": 16})
 
 
 @pytest.mark.parametrize("decay", ["cosine", "linear", "constant"])
@@ -28,7 +31,7 @@ def test_without_warm_up_the_rate_starts_at_its_peak():
 
 def test_a_pass_over_records_holds_each_once_in_an_order_that_the_generator_decides():
     lengths = np.random.default_rng(0).integers(1, 30, 200)
-    feed = RecordFeed(range(200), lengths, lambda chosen, settings: list(chosen), Settings())
+    feed = RecordFeed(range(200), lengths, lambda chosen, settings: list(chosen), with_sizes())
 
     def one_pass(seed: int) -> list[list[int]]:
         return [batch for _, batch in feed.shuffled(np.random.default_rng(seed))]
@@ -40,8 +43,7 @@ def test_a_pass_over_records_holds_each_once_in_an_order_that_the_generator_deci
 
 @pytest.mark.parametrize("length", [3, 50, 1000])
 def test_windows_of_a_stream_join_up_and_cover_almost_all_of_it(length):
-    settings = Settings()
-    settings = replace(settings, generate=replace(settings.generate, rows=4, window=16))
+    settings = with_sizes()
     ids = np.arange(length)
     rows: dict[int, list[int]] = {}
     for _, batch in StreamFeed(ids, settings).shuffled(np.random.default_rng(0)):
@@ -56,6 +58,6 @@ def test_windows_of_a_stream_join_up_and_cover_almost_all_of_it(length):
 
 def test_the_backward_rows_are_the_mirrored_text():
     ids = np.arange(100)
-    feed = StreamFeed(ids, Settings())
+    feed = StreamFeed(ids, with_sizes())
     _, batch = next(iter(feed.shuffled(np.random.default_rng(0))))
     assert (np.diff(batch.reversed_BT, axis=1) % 100 == 99).all()

@@ -1,0 +1,85 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from lstmtext.text.lexical import FEATURES, FORMS, rows_of, sentence_features, text_ngrams
+
+WORDS = ["McDonald-2000", "ate", "soup", "été"]
+TEXT = "The soup was good, the soup was hot"
+PINNED_WORDS = 14875900039045217265
+PINNED_NGRAMS = 71357933315807439
+PROGRAM = (
+    "import json, sys; from lstmtext.text.lexical import sentence_features, text_ngrams; words, text = json.load(sys.stdin);"
+    "print(json.dumps([sentence_features(words).tolist(), text_ngrams(text, 3).tolist()]))"
+)
+
+
+def test_hashes_are_the_same_in_another_process_with_another_hash_seed():
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([WORDS, TEXT]),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert json.loads(done.stdout) == [sentence_features(WORDS).tolist(), text_ngrams(TEXT, 3).tolist()]
+
+
+def test_hashes_stay_what_saved_bundles_were_trained_with():
+    assert int(np.bitwise_xor.reduce(sentence_features(WORDS), axis=None)) == PINNED_WORDS
+    assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3))) == PINNED_NGRAMS
+
+
+def test_a_word_changes_its_own_features_and_those_of_its_neighbours_only():
+    before = sentence_features(["a", "b", "c", "d", "e"])
+    after = sentence_features(["a", "b", "XX9", "d", "e"])
+    changed = before != after
+    own, left, right = (changed[:, block * FORMS : (block + 1) * FORMS].any(1) for block in range(3))
+    assert own.tolist() == [False, False, True, False, False]
+    assert left.tolist() == [False, False, False, True, False]
+    assert right.tolist() == [False, True, False, False, False]
+
+
+def test_the_same_word_is_another_feature_before_than_after():
+    features = sentence_features(["x", "y", "x"])
+    _own, left, right = (set(features[1, block * FORMS : (block + 1) * FORMS].tolist()) for block in range(3))
+    assert not left & right
+
+
+def test_the_ends_of_a_sentence_are_features_too():
+    alone, inside = sentence_features(["b"])[0], sentence_features(["a", "b", "c"])[1]
+    assert (alone[:FORMS] == inside[:FORMS]).all()
+    assert (alone[FORMS:] != inside[FORMS:]).all()
+
+
+def test_no_words_give_no_features():
+    assert sentence_features([]).shape == (0, FEATURES)
+    assert text_ngrams("", 3).shape == (0,)
+    assert text_ngrams(" \n", 1).shape == (0,)
+
+
+def test_ngrams_occur_once_whatever_their_case_and_count():
+    singles = {"the", "soup", "was", "good", ",", "hot"}
+    pairs = {"the soup", "soup was", "was good", "good ,", ", the", "was hot"}
+    assert len(text_ngrams(TEXT, 1)) == len(singles)
+    assert len(text_ngrams(TEXT, 2)) == len(singles | pairs)
+    assert text_ngrams(TEXT.upper(), 2).tolist() == text_ngrams(TEXT, 2).tolist()
+    assert text_ngrams("one two", 5).tolist() == text_ngrams("one two", 2).tolist()
+
+
+def test_the_order_of_words_matters_to_pairs_and_not_to_single_words():
+    assert text_ngrams("not good", 1).tolist() == text_ngrams("good not", 1).tolist()
+    assert text_ngrams("not good", 2).tolist() != text_ngrams("good not", 2).tolist()
+
+
+def test_rows_leave_out_the_padding_row_and_stay_in_the_table():
+    hashes = np.random.default_rng(0).integers(0, 2**64, 20_000, dtype=np.uint64)
+    rows = rows_of(hashes, 1024)
+    assert rows.min() == 1
+    assert rows.max() == 1023
+    assert rows.tolist() == [1 + value % 1023 for value in hashes.tolist()]

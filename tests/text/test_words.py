@@ -1,0 +1,43 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lstmtext.text.words import split_on_spaces, split_words
+
+AWKWARD = st.text(alphabet=st.sampled_from("ab1.@#'’-!?<>_ \n\t\u00a0é日🙂\u0301n't/:"), max_size=40)
+
+
+@given(st.one_of(st.text(max_size=40), AWKWARD))
+def test_offsets_point_at_the_words_and_leave_only_white_space_between_them(text: str):
+    end = 0
+    for word in split_words(text):
+        assert word.text
+        assert text[word.start : word.end] == word.text
+        assert not text[end : word.start].strip()
+        end = word.end
+    assert not text[end:].strip()
+
+
+@given(AWKWARD)
+def test_words_on_spaces_are_what_str_split_gives_in_plain_text(text: str):
+    words = split_on_spaces(text)
+    assert [word.text for word in words] == text.split()
+    assert all(text[word.start : word.end] == word.text for word in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        (" \n ", []),
+        ("I don't know.", ["I", "do", "n't", "know", "."]),
+        ("Anna's dog", ["Anna", "'s", "dog"]),
+        ("write to a.b@c.org, see https://x.y/z?q=1", ["write", "to", "a.b@c.org", ",", "see", "https://x.y/z?q=1"]),
+        ("Dr. No in the U.S. paid 3.50 at 10:30", ["Dr.", "No", "in", "the", "U.S.", "paid", "3.50", "at", "10:30"]),
+        ("@you #tag <unk> ... wow!!!", ["@you", "#tag", "<unk>", "...", "wow", "!!!"]),
+        ("(well-known)", ["(", "well", "-", "known", ")"]),
+        ("cafe\u0301 日本", ["cafe\u0301", "日本"]),
+    ],
+)
+def test_text_is_cut_as_the_treebanks_cut_it(text: str, words: list[str]):
+    assert [word.text for word in split_words(text)] == words
