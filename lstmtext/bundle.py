@@ -14,7 +14,7 @@ from typing import Any
 
 from lstmtext import __version__
 from lstmtext.config import Settings, TaskName, settings_from_sections
-from lstmtext.errors import ModelError
+from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.metrics import Scores
 from lstmtext.tasks import TASKS
@@ -190,7 +190,7 @@ def _info_from(content: dict[str, Any], path: Path) -> BundleInfo:
         }
         settings = settings_from_sections(content.pop("settings"))
         return BundleInfo(settings=settings, heads=heads, **content)
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
+    except (KeyError, TypeError, AttributeError, AssertionError, UsageError) as error:
         raise ModelError(path, f"is not complete: {error!r}", hint="train the bundle again") from error
 
 

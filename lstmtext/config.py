@@ -74,8 +74,8 @@ class ClassifySettings:
     """Add a linear model of hashed word n-grams to the encoder's answer."""
     bypass_ngrams: int = bounded(2, 1, 5)
     """Longest word n-gram of the bypass."""
-    bypass_buckets: int = bounded(1 << 18, 1024, 1 << 26)
-    """Rows of the bypass's hash table."""
+    bypass_buckets: int = bounded(0, 0, 1 << 26)
+    """Rows of the bypass's hash table; 0 lets the number of words decide."""
     bypass_rate: float = bounded(10.0, 0.01, 1000.0)
     """Learning rate of the bypass as a multiple of the rest's."""
     bypass_decay: float = bounded(0.0, 0.0, 10.0)
@@ -92,13 +92,13 @@ class TagSettings:
     """Dropout of a word's joined states."""
     bypass: bool = True
     """Add a linear model of hashed word, prefix, suffix and shape of the word and its neighbours."""
-    bypass_buckets: int = bounded(1 << 17, 1024, 1 << 26)
-    """Rows of the bypass's hash table."""
-    bypass_dropout: float = bounded(0.2, 0.0, 0.95)
+    bypass_buckets: int = bounded(0, 0, 1 << 26)
+    """Rows of the bypass's hash table; 0 lets the number of words decide."""
+    bypass_dropout: float = bounded(0.4, 0.0, 0.95)
     """Chance that one lexical feature of one word is dropped."""
-    alone: float = bounded(0.2, 0.0, 0.5)
+    alone: float = bounded(0.0, 0.0, 0.5)
     """Share of training sentences that the encoder answers alone, and share that the bypass does."""
-    bypass_rate: float = bounded(2.0, 0.01, 1000.0)
+    bypass_rate: float = bounded(4.0, 0.01, 1000.0)
     """Learning rate of the bypass as a multiple of the rest's."""
     bypass_decay: float = bounded(0.0, 0.0, 10.0)
     """Decoupled weight decay of the bypass: what is seen rarely is soon forgotten."""
@@ -195,7 +195,11 @@ class Sampling:
 
 TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
     "classify": {},
-    "tag": {},
+    "tag": {
+        "encoder.embedding_dropout": 0.1,
+        "encoder.output_dropout": 0.5,
+        "train.learning_rate": 3e-3,
+    },
     "generate": {
         "encoder.hidden_size": 512,
         "encoder.input_dropout": 0.0,
@@ -299,7 +303,7 @@ def _coerce(key: str, value: object, hint: object) -> Setting:
             raise UsageError(f"--set {key}", f"found {value!r}", expected="one of " + ", ".join(get_args(hint)))
         return str(value)
     if kind is tuple:
-        return tuple(value.split(",")) if isinstance(value, str) else tuple(value)  # type: ignore[arg-type]  # a TOML or JSON list
+        return _coerce_names(key, value)
     if kind is bool:
         return _coerce_bool(key, value)
     assert kind in (int, float), f"{key} has a type that settings cannot hold: {hint}"
@@ -310,6 +314,13 @@ def _coerce(key: str, value: object, hint: object) -> Setting:
     if kind is int and not number.is_integer():
         raise UsageError(f"--set {key}", f"found {value!r}", expected="a whole number")
     return int(number) if kind is int else number
+
+
+def _coerce_names(key: str, value: object) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"--set {key}", f"found {value!r}", expected="a list of names")
+    return tuple(name.strip() for name in names)
 
 
 def _coerce_bool(key: str, value: object) -> bool:

@@ -14,7 +14,7 @@ def test_more_text_gets_a_larger_vocabulary_within_bounds():
 
 @pytest.mark.parametrize("task", ["classify", "tag", "generate"])
 def test_more_tokens_get_larger_batches_and_fewer_passes(task):
-    fitted = [fit_training(resolve_settings(task), task, tokens) for tokens in (5_000, 200_000, 10_000_000)]
+    fitted = [fit_training(resolve_settings(task), task, tokens, tokens) for tokens in (5_000, 200_000, 10_000_000)]
     batches = [s.generate.rows if task == "generate" else s.train.batch_tokens for s in fitted]
     epochs = [s.train.epochs for s in fitted]
     assert batches == sorted(batches)
@@ -25,6 +25,7 @@ def test_more_tokens_get_larger_batches_and_fewer_passes(task):
 
 def test_what_the_user_gave_is_kept():
     given = ["train.epochs=7", "train.batch_tokens=99", "generate.rows=3", "text.vocabulary_size=321"]
+    given += ["classify.bypass_buckets=5000", "tag.bypass_buckets=6000"]
     settings = resolve_settings("generate", assignments=given)
-    assert fit_training(settings, "generate", 10**6) == settings
+    assert fit_training(settings, "generate", 10**6, 10**6) == settings
     assert fit_vocabulary(settings.text, 10**6) == settings.text

@@ -5,6 +5,7 @@ Left out: dependency trees and everything else a tagger does not read.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 
 from lstmtext.data.records import Sentence
 from lstmtext.data.sources import Source, read_lines
@@ -18,15 +19,15 @@ def read_conll(source: Source, tag_column: str | None = None) -> Iterator[Senten
     chosen = _column_number(tag_column) if tag_column else 0
     words: list[str] = []
     tags: list[str] = []
-    start = width = 0
-    for number, line in read_lines(source):
+    start = 0
+    width, lines = _width(read_lines(source))
+    for number, line in lines:
         fields = _fields(line)
         if not fields or fields[0] == "-DOCSTART-":
             if words:
                 yield Sentence(tuple(words), tuple(tags), start)
             words, tags = [], []
             continue
-        width = width or len(fields)
         if len(fields) < max(2, chosen) or len(fields) != width:
             if line.startswith("#"):
                 continue  # a comment, which this format has only by custom
@@ -69,6 +70,17 @@ def read_conllu(source: Source, tag_column: str | None = None) -> Iterator[Sente
                 tags.append(_tag(source, number, fields[chosen]))
     if words:
         yield Sentence(tuple(words), tuple(tags), start)
+
+
+def _width(lines: Iterator[tuple[int, str]]) -> tuple[int, Iterator[tuple[int, str]]]:
+    """Columns of the first line that cannot be a comment (0: there is none), and all lines again."""
+    seen: list[tuple[int, str]] = []
+    for number, line in lines:
+        seen.append((number, line))
+        fields = _fields(line)
+        if fields and fields[0] != "-DOCSTART-" and not line.startswith("#"):
+            return len(fields), chain(seen, lines)
+    return 0, iter(seen)
 
 
 def _fields(line: str) -> list[str]:

@@ -4,6 +4,7 @@ Files and hub datasets are streamed, so nothing is copied into a cache; a folder
 memory-mapped where it lies. Integer class labels become their names.
 """
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,17 +33,25 @@ def _load(source: Source, name: str, split: str) -> Any:  # noqa: ANN401  # the 
     path = Path(name)
     try:
         if source.format == "parquet":
-            return datasets.load_dataset("parquet", data_files=name, split="train", streaming=True)
+            return _stream("parquet", "train", data_files=name)
         if (path / "dataset_dict.json").exists():
             return datasets.load_from_disk(name)[split]
         if (path / "state.json").exists():
             return datasets.load_from_disk(name)
-        return datasets.load_dataset(name.removeprefix(HUB_PREFIX), split=split, streaming=True)
+        return _stream(name.removeprefix(HUB_PREFIX), split)
     except Exception as error:  # whatever the library, the hub or a file's own code raises
         reason = " ".join(str(error).split())[:300]
         raise DataError(
             source.place(), f"cannot be loaded: {reason}", hint="check the name and the split (NAME#split)"
         ) from error
+
+
+def _stream(name: str, split: str, data_files: str | None = None) -> Any:  # noqa: ANN401
+    """Rows as they are asked for; the library's lock files go into a folder that is gone afterwards."""
+    import datasets
+
+    with tempfile.TemporaryDirectory() as locks:
+        return datasets.load_dataset(name, data_files=data_files, split=split, streaming=True, cache_dir=locks)
 
 
 def _named(row: dict[str, object], features: Any) -> Row:  # noqa: ANN401

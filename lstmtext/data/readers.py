@@ -29,7 +29,7 @@ SENTENCE_READERS: dict[str, Callable[[Source, str | None], Iterator[Sentence]]] 
 READERS = ("text", *ROW_READERS, *SENTENCE_READERS)
 """Every format, by the name that `--format` takes."""
 
-PASSAGE_CHARACTERS = 1 << 16
+PASSAGE_CHARACTERS = 1 << 12
 """Running text is read in pieces of about this size, cut at line ends."""
 
 

@@ -68,7 +68,7 @@ class Report:
 def make_report(data: EncodedData) -> Report:
     """Count what an encoded dataset holds."""
     facts = data.facts
-    budget = fit_training(data.settings, data.task, facts.train_tokens).train.batch_tokens
+    budget = fit_training(data.settings, data.task, facts.train_tokens, facts.words).train.batch_tokens
     return Report(
         task=data.task,
         splits={name: _split(Ragged(table.data.column("ids")).lengths, budget) for name, table in data.tables.items()},

@@ -6,6 +6,7 @@ UTF-8. What the lines mean is left to the readers of each format.
 
 import gzip
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ def read_lines(source: Source) -> Iterator[tuple[int, str]]:
         with _open(source) as stream:
             for number, raw in enumerate(stream, start=1):
                 yield number, _decode(source, number, raw)
-    except (OSError, EOFError) as error:  # gzip reports a broken archive as either
+    except (OSError, EOFError, zlib.error) as error:  # gzip reports a broken archive as any of them
         raise DataError(source.place(number), f"cannot be read: {error}") from error
 
 

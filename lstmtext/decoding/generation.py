@@ -56,9 +56,10 @@ def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
     held = ""
     for piece in pieces:
         held += piece
-        found = [place for place in (held.find(stop) for stop in stops if stop) if place >= 0]
+        # The stop that is complete first decides, so that the cut into pieces does not.
+        found = [(held.find(stop) + len(stop), held.find(stop)) for stop in stops if stop and stop in held]
         if found:
-            yield held[: min(found)]
+            yield held[: min(found)[1]]
             return
         safe = len(held) - max((_overlap(held, stop) for stop in stops), default=0)
         if safe:

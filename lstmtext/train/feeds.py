@@ -79,13 +79,20 @@ class StreamFeed:
         for place in range(0, length, window):
             end = min(place + window, length)
             places = starts + np.arange(place, end + 1)
-            yield end / length, StreamBatch(ids[places], mirrored[places] if both else None, fresh=place == 0)
+            fresh = place == 0
+            backward = _opened(mirrored[places], fresh=fresh) if both else None
+            yield end / length, StreamBatch(_opened(ids[places], fresh=fresh), backward, fresh)
 
     def _shape(self) -> tuple[int, int]:
         """Rows and window, fewer rows where the text is too short to fill them."""
         settings = self.settings.generate
         rows = min(settings.rows, max(1, (len(self.ids) - 1) // settings.window))
         return rows, settings.window
+
+
+def _opened(ids_BT: Ints, *, fresh: bool) -> Ints:
+    """Fresh rows begin with a boundary, or the model would never learn what may follow one without a past."""
+    return np.pad(ids_BT, ((0, 0), (1, 0)), constant_values=BOUNDARY_ID) if fresh else ids_BT
 
 
 def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[StreamBatch]:

@@ -45,7 +45,7 @@ def start_training(
             remark(f"{data.facts.truncated} texts cut to {settings.text.max_tokens} tokens (text.max_tokens)")
         if data.facts.unknown_labels:
             remark(f"{data.facts.unknown_labels} validation labels or tags do not occur in training")
-        fitted = fit_training(settings, data.task, data.facts.train_tokens)
+        fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
         return train(TrainJob(data, fitted, request.output, request.head, encoder), listener)
 
 

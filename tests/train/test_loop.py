@@ -30,7 +30,7 @@ def start(task: str, folder: Path, *more: str):
     settings = resolve_settings(task, assignments=[*SMALL, *more])
     plan, _ = make_plan(DataRequest([str(DATA / FILES[task])]))
     data = prepare(plan, settings, folder)
-    settings = fit_training(data.settings, data.task, data.facts.train_tokens)
+    settings = fit_training(data.settings, data.task, data.facts.train_tokens, data.facts.words)
     torch.manual_seed(settings.train.seed)
     model = Model(task, settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
     return model, train_feed(data, settings), settings

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lstmtext.config import Settings, TrainSettings, settings_from
+from lstmtext.text.tokenizer import BOUNDARY_ID
 from lstmtext.train.feeds import RecordFeed, StreamFeed
 from lstmtext.train.schedule import FLOOR, rate_factor
 
@@ -50,7 +51,8 @@ def test_windows_of_a_stream_join_up_and_cover_almost_all_of_it(length):
         for row, own in enumerate(batch.ids_BT):
             if not batch.fresh:
                 assert own[0] == rows[row][-1]
-            rows.setdefault(row, []).extend(own[0 if batch.fresh else 1 :].tolist())
+            rows.setdefault(row, []).extend(own[1:].tolist())
+            assert (own[0] == BOUNDARY_ID) or not batch.fresh
     for own in rows.values():
         assert (np.diff(own) % length == 1 % length).all()
     assert sum(map(len, rows.values())) >= length - len(rows)
@@ -60,4 +62,4 @@ def test_the_backward_rows_are_the_mirrored_text():
     ids = np.arange(100)
     feed = StreamFeed(ids, with_sizes())
     _, batch = next(iter(feed.shuffled(np.random.default_rng(0))))
-    assert (np.diff(batch.reversed_BT, axis=1) % 100 == 99).all()
+    assert (np.diff(batch.reversed_BT[:, 1:], axis=1) % 100 == 99).all()
