@@ -35,7 +35,9 @@ def copy(tmp_path_factory) -> Path:
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    return subprocess.run([BIN / command[0], *command[1:]], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [BIN / command[0], *command[1:]], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("gate", PLANTED)
@@ -52,7 +54,9 @@ def test_a_gate_passes_clean_code_and_stops_a_planted_violation(gate, copy):
 
 def test_the_wheel_trains_and_answers_in_an_environment_without_dev_packages(copy, tmp_path):
     def call(*command: object, stdin: str = "") -> str:
-        done = subprocess.run(list(map(str, command)), input=stdin, capture_output=True, text=True, cwd=tmp_path)
+        done = subprocess.run(
+            list(map(str, command)), input=stdin, capture_output=True, text=True, cwd=tmp_path, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -72,7 +76,9 @@ def test_the_demo_shows_every_command_and_its_output(tmp_path):
     environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     for name in ("data", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    done = subprocess.run(["sh", "tests/demo.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["sh", "tests/demo.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "$ lstmtext train data/reviews.csv" in done.stdout
     assert "positive\t0." in done.stdout

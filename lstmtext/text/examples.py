@@ -98,12 +98,13 @@ def sentence_examples(
 
 def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBatch:
     """A batch of texts."""
-    buckets = settings.classify.bypass_buckets
+    own, buckets = settings.classify, settings.classify.bypass_buckets
+    assert buckets or not own.bypass, "sizes.fit_training decides how many rows the table has"
     rows = [example.ids for example in examples]
     return TextBatch(
         ids_BT=pad(rows),
         lengths_B=lengths_of(rows),
-        ngrams_BF=pad([rows_of(example.ngrams, buckets) for example in examples]),
+        ngrams_BF=pad([rows_of(example.ngrams, buckets) if own.bypass else () for example in examples]),
         labels_B=np.array([example.label for example in examples], dtype=np.int64),
     )
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lstmtext.data.splits import stratified_split
 
 
-@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=60), st.floats(0.001, 0.5), st.integers(0, 5))
+@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=60), st.floats(0.001, 1.0), st.integers(0, 5))
 def test_every_record_is_kept_or_held_out_and_every_label_is_kept(labels, share, seed):
     kept, held = stratified_split(labels, share, seed)
     assert sorted([*kept, *held]) == list(range(len(labels)))

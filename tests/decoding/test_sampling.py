@@ -41,6 +41,7 @@ def test_each_rule_alone_keeps_what_it_says():
     shares = np.array([0.05, 0.5, 0.15, 0.3])
     for sampling, kept in (
         (Sampling(top_k=2), [1, 3]),
+        (Sampling(top_p=0.5), [1]),
         (Sampling(top_p=0.6), [1, 3]),
         (Sampling(top_p=0.81), [1, 2, 3]),
         (Sampling(min_p=0.5), [1, 3]),

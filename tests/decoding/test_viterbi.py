@@ -39,7 +39,7 @@ def test_best_paths_are_those_found_by_trying_all(seed: int):
 def test_under_bio_the_best_valid_path_is_found(seed: int):
     rng = np.random.default_rng(seed)
     transitions = drawn(rng, 5)
-    emissions_BWK = rng.normal(size=(3, 4, 5)) + [0, 0, 2, 2, 0]  # inside tags are tempting
+    emissions_BWK = rng.normal(size=(3, 4, 5)) + np.array([0, 0, 2, 2, 0])  # inside tags are tempting
 
     def valid(path: tuple[int, ...]) -> bool:
         tags = [BIO[tag] for tag in path]

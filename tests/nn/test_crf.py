@@ -1,6 +1,6 @@
 """The CRF against all sequences, one by one."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def crf() -> LinearChainCRF:
 def score_by_hand(crf: LinearChainCRF, emissions: torch.Tensor, path: tuple[int, ...]) -> float:
     score = crf.starts_K[path[0]] + crf.ends_K[path[-1]]
     score = score + sum(emissions[word, tag] for word, tag in enumerate(path))
-    return float(score + sum(crf.transitions_KK[a, b] for a, b in zip(path, path[1:], strict=False)))
+    return float(score + sum(crf.transitions_KK[a, b] for a, b in pairwise(path)))
 
 
 @torch.no_grad()

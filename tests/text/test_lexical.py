@@ -12,7 +12,8 @@ TEXT = "The soup was good, the soup was hot"
 PINNED_WORDS = 14875900039045217265
 PINNED_NGRAMS = 71357933315807439
 PROGRAM = (
-    "import json, sys; from lstmtext.text.lexical import sentence_features, text_ngrams; words, text = json.load(sys.stdin);"
+    "import json, sys; from lstmtext.text.lexical import sentence_features, text_ngrams;"
+    "words, text = json.load(sys.stdin);"
     "print(json.dumps([sentence_features(words).tolist(), text_ngrams(text, 3).tolist()]))"
 )
 
