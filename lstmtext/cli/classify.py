@@ -59,7 +59,8 @@ def write_answers(
             if not as_json:
                 yield "\t".join(f"{label}\t{probability:.4f}" for label, probability in pairs)
                 continue
-            said: dict[str, object] = {"label": pairs[0][0], "probability": round(pairs[0][1], 4)}
+            key = "predicted_label" if "label" in record else "label"  # a gold label passes through
+            said: dict[str, object] = {key: pairs[0][0], "probability": round(pairs[0][1], 4)}
             if top > 1:
                 said["labels"] = {label: round(probability, 4) for label, probability in pairs}
             yield json_line({**record, **said})

@@ -29,15 +29,17 @@ def tag(
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import SentencePredictor
+    from lstmtext.text.spans import is_bio
     from lstmtext.text.words import split_on_spaces, split_words
 
     output = options.chosen_format(format_name, tuple(TAG_FORMATS)) or "conll"
     bundle = load_bundle(model)
     predictor = SentencePredictor(bundle, *bundle.head(head, "tag"), threads=threads)
+    has_spans = is_bio(predictor.tags)
     split = split_on_spaces if pretokenized else split_words
     for lines in read_groups(file):
         records = parse_records(lines, text_column, as_json=output == "jsonl")
         words = [split(str(record[text_column])) for record in records]
         tags = predictor.predict([[word.text for word in own] for own in words])
-        tagged = (TaggedLine(*parts, text_column) for parts in zip(records, words, tags, strict=True))
+        tagged = (TaggedLine(*parts, text_column, has_spans) for parts in zip(records, words, tags, strict=True))
         write_lines(TAG_FORMATS[output](line) for line in tagged)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lstmtext.cli.streams import json_line
-from lstmtext.text.spans import bio_spans, is_bio
+from lstmtext.text.spans import bio_spans
 from lstmtext.text.words import Word
 
 
@@ -19,6 +19,8 @@ class TaggedLine:
     words: Sequence[Word]
     tags: Sequence[str]
     text_column: str
+    has_spans: bool
+    """Whether the model's tags are BIO."""
 
     @property
     def text(self) -> str:
@@ -37,10 +39,9 @@ def _conll(line: TaggedLine) -> str:
 
 def _conllu(line: TaggedLine) -> str:
     rows = [f"# text = {line.text}\n"]
-    spans = _spans_in(line)
     for number, (word, tag) in enumerate(zip(line.words, line.tags, strict=True), start=1):
-        misc = f"Entity={tag}|" if spans else ""
-        upos = "_" if spans else tag
+        misc = f"Entity={tag}|" if line.has_spans else ""
+        upos = "_" if line.has_spans else tag
         rows.append(f"{number}\t{word.text}\t_\t{upos}\t_\t_\t_\t_\t_\t{misc}TokenRange={word.start}:{word.end}\n")
     return "".join(rows)
 
@@ -51,7 +52,7 @@ def _jsonl(line: TaggedLine) -> str:
         "tags": list(line.tags),
         "offsets": [[word.start, word.end] for word in line.words],
     }
-    if _spans_in(line):
+    if line.has_spans:
         said["spans"] = [
             {"label": label, "start": start, "end": end, "text": line.text[start:end]}
             for label, start, end in line.spans
@@ -60,7 +61,7 @@ def _jsonl(line: TaggedLine) -> str:
 
 
 def _inline(line: TaggedLine) -> str:
-    if not _spans_in(line):
+    if not line.has_spans:
         return " ".join(f"{word.text}/{tag}" for word, tag in zip(line.words, line.tags, strict=True))
     written, place = "", 0
     for label, start, end in line.spans:
@@ -75,7 +76,3 @@ TAG_FORMATS: dict[str, Callable[[TaggedLine], str]] = {
     "jsonl": _jsonl,
     "inline": _inline,
 }
-
-
-def _spans_in(line: TaggedLine) -> bool:
-    return all(tag == "O" for tag in line.tags) or is_bio(set(line.tags))

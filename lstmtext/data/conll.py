@@ -67,9 +67,16 @@ def read_conllu(source: Source, tag_column: str | None = None) -> Iterator[Sente
             if "-" not in fields[0] and "." not in fields[0]:  # 1-2 is a multiword token, 8.1 an empty node
                 start = start if words else number
                 words.append(fields[1])
-                tags.append(_tag(source, number, fields[chosen]))
+                tags.append(_tag(source, number, _entity(fields) or fields[chosen]))
     if words:
         yield Sentence(tuple(words), tuple(tags), start)
+
+
+def _entity(fields: list[str]) -> str:
+    """The tag that `lstmtext tag --format conllu` keeps in MISC: BIO tags have no column of their own."""
+    if fields[3] != "_":
+        return ""
+    return next((item.removeprefix("Entity=") for item in fields[-1].split("|") if item.startswith("Entity=")), "")
 
 
 def _width(lines: Iterator[tuple[int, str]]) -> tuple[int, Iterator[tuple[int, str]]]:

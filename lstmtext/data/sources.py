@@ -57,6 +57,8 @@ def find_source(name: str, format_name: str | None = None) -> Source:
     """
     if name.startswith(HUB_PREFIX):
         return Source(name, "dataset")
+    if Path(name.partition("#")[0]).is_dir():  # FOLDER or FOLDER#split
+        return Source(name, "dataset")
     if name != "-" and not Path(name).exists():
         raise DataError(
             name,
@@ -67,8 +69,6 @@ def find_source(name: str, format_name: str | None = None) -> Source:
         return Source(name, format_name)
     if name == "-":
         raise UsageError("standard input", "its format cannot be told", hint="name it, such as --format csv")
-    if Path(name).is_dir():
-        return Source(name, "dataset")
     suffix = Path(name.removesuffix(".gz")).suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(
