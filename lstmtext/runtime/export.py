@@ -43,7 +43,8 @@ def _classifier(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays)
     real_BT1 = _real_places(graph, states_BTH, read.lengths_B)
     parts = [_POOLINGS[name](graph, read, states_BTH, real_BT1, head) for name in settings.classify.pooling]
     pooled = graph.add("Concat", *parts, axis=1)
-    logits_BK = _linear(graph, pooled, head["output.weight"], head["output.bias"])
+    factor = head["factors"][0]
+    logits_BK = _linear(graph, pooled, head["output.weight"] * factor, head["output.bias"] * factor)
     if settings.classify.bypass:
         logits_BK = graph.add("Add", logits_BK, _ngram_bypass(graph, head))
     graph.output(logits_BK, "logits", ["B", "K"])
@@ -200,5 +201,5 @@ def _ngram_bypass(graph: Graph, head: Arrays) -> str:
     lengths_B1 = graph.add("ReduceL2", weights_BF, axes=[1], keepdims=1)
     safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(1e-6, dtype=np.float32)))
     scaled_BF1 = graph.add("Unsqueeze", graph.add("Div", weights_BF, safe_B1), graph.constant([2]))
-    rows_BFK = graph.add("Gather", graph.constant(head["bypass.table_NK"]), ngrams_BF)
+    rows_BFK = graph.add("Gather", graph.constant(head["bypass.table_NK"] * head["factors"][1]), ngrams_BF)
     return graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)

@@ -1,19 +1,27 @@
 """Scores of a model in training on the validation split, with the decoding that the runtime uses."""
 
+from itertools import product
+
 import numpy as np
+import torch
 
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
+from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
 
 STREAM_ROWS = 16
 """A validation text is read as up to this many rows; a row's first tokens lack what was before them."""
 UNKNOWN_TAG = "?"
+FACTORS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""What the two sides of a classifier may be multiplied by."""
 
 
 def validate(model: Model, data: EncodedData, settings: Settings, precision: str) -> Scores:
@@ -24,11 +32,41 @@ def validate(model: Model, data: EncodedData, settings: Settings, precision: str
 
 
 def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
-    scores = LabelScores(data.labels.names)
+    """Scores, after the factors of the head's two sides were fitted to the same data."""
+    head = model.head
+    assert isinstance(head, Classifier)
+    encoder, bypass, gold = [], [], []
     for _, batch in text_feed(data, "validation", settings).ordered():
-        logits_BK, _ = model.predict(batch)
-        scores.add(batch.labels_B, logits_BK.argmax(1))
+        with torch.no_grad():
+            encoding, _ = model.encode(batch)
+            encoder_BK, bypass_BK = head(encoding, batch)
+        encoder.append(encoder_BK.cpu().numpy())
+        bypass.append(encoder[-1] * 0 if bypass_BK is None else bypass_BK.cpu().numpy())
+        gold.append(batch.labels_B)
+    encoder_NK, bypass_NK, gold_N = np.concatenate(encoder), np.concatenate(bypass), np.concatenate(gold)
+    factors = fit_factors(encoder_NK, bypass_NK, gold_N)
+    head.factors.copy_(torch.tensor(factors))
+    scores = LabelScores(data.labels.names)
+    scores.add(gold_N, (encoder_NK * factors[0] + bypass_NK * factors[1]).argmax(1))
     return scores.scores()
+
+
+def fit_factors(encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints) -> tuple[float, float]:
+    """Factors of two logits whose sum gives the known labels the highest likelihood, from a grid.
+
+    With one side only, this is temperature scaling (Guo et al., 2017).
+    """
+    known = np.flatnonzero(gold_N >= 0)
+    if not len(known):
+        return 1.0, 1.0
+
+    def nats(pair: tuple[float, float]) -> float:
+        shares_NK = softmax(encoder_NK[known] * pair[0] + bypass_NK[known] * pair[1])
+        return float(-np.log(shares_NK[np.arange(len(known)), gold_N[known]] + 1e-12).mean())
+
+    # Both at 0 would be no answer at all, and without a bypass the encoder's factor must not be 0.
+    pairs = [pair for pair in product(FACTORS, FACTORS) if pair[0] or (pair[1] and bypass_NK.any())]
+    return min(pairs, key=nats)
 
 
 def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:

@@ -2,7 +2,8 @@
 
 The bypass is TF-IDF with a linear layer: each n-gram once, weighted by its inverse document frequency, the
 vector scaled to length 1. Encoder and bypass each also answer alone during training, so that neither leans
-on the other; the answer is the sum of their logits.
+on the other. The answer is the sum of their logits, each times a factor that the validation data decide: so the
+surer side does not win by being overfitted, and probabilities are calibrated.
 """
 
 import numpy as np
@@ -53,6 +54,9 @@ class Classifier(nn.Module):
         self.dropout = nn.Dropout(own.dropout)
         self.output = nn.Linear(self.pooling.width, labels)
         self.bypass = NgramBypass(own.bypass_buckets, labels) if own.bypass else None
+        self.factors: Tensor
+        self.register_buffer("factors", torch.ones(2))
+        """What the encoder's logits and the bypass's are multiplied by; 1 while training."""
 
     def forward(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, Tensor | None]:
         """Logits [B, K] of the encoder's side and of the bypass."""
@@ -64,7 +68,8 @@ class Classifier(nn.Module):
     def predict(self, encoding: Encoding, batch: TextBatch) -> Tensor:
         """The logits of the whole head, [B, K]."""
         encoder_BK, bypass_BK = self.forward(encoding, batch)
-        return encoder_BK if bypass_BK is None else encoder_BK + bypass_BK
+        answer_BK = encoder_BK * self.factors[0]
+        return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
 
     def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, int]:
         """Summed cross-entropy in nats, and the number of texts."""
