@@ -174,14 +174,10 @@ def _train_until_done(
         scores = validate(kept, job.data, settings, precision)
         name, value = task.score(scores)
         improved = task.better(value, best.value)
-        best.misses = 0 if improved else best.misses + 1
         if improved:
-            best.arrays, best.scores, best.value, best.epochs = (
-                model_arrays(model),
-                scores,
-                value,
-                report.epochs,
-            )
+            best.take(kept, scores, value, report.epochs)
+        else:
+            best.misses += 1
         assert best.value is not None
         mean_loss = sum(losses) / len(losses)
         losses.clear()
