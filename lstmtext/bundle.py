@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from lstmtext import __version__
-from lstmtext.config import Settings, TaskName, settings_from_sections
+from lstmtext.config import Settings, TaskName
 from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.metrics import Scores
+from lstmtext.resolve import settings_from_sections
 from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats
 from lstmtext.text.labels import Labels

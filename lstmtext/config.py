@@ -1,16 +1,14 @@
 """Every setting, its default and its bounds; the only home of defaults.
 
 Settings are frozen dataclasses in sections (`text`, `encoder`, …). A dotted key names one (`train.clip`).
-Precedence: defaults of the task < `--config` file < `--set` < named flag. Unknown keys are errors.
-What is left out: everything about one run's files (inputs, outputs, columns), which are arguments.
+What is left out: how a file, `--set` and flags become settings (`resolve`), and everything about one run's files
+(inputs, outputs, columns), which are arguments.
 """
 
 import dataclasses
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Literal, TypeVar
 
 from lstmtext.errors import UsageError
 
@@ -190,7 +188,7 @@ class Sampling:
     """Seed of the draws."""
 
     def __post_init__(self) -> None:
-        check_bounds(self, prefix="--", dashes=True)
+        check_bounds(self, lambda name: "--" + name.replace("_", "-"))
 
 
 TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
@@ -210,121 +208,11 @@ TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
 """Where a task wants other values than the dataclasses give."""
 
 
-def resolve_settings(
-    task: TaskName,
-    *,
-    file: Path | None = None,
-    assignments: Iterable[str] = (),
-    flags: Mapping[str, Setting | None] | None = None,
-) -> Settings:
-    """Settings of a task after file, `key=value` assignments and flags, in that order of precedence.
-
-    Flags that are None were not given. Raises UsageError for unknown keys and values out of bounds.
-    """
-    chosen: dict[str, object] = dict(TASK_DEFAULTS[task])
-    if file is not None:
-        chosen |= _read_file(file)
-    chosen |= dict(_split_assignment(text) for text in assignments)
-    chosen |= {key: value for key, value in (flags or {}).items() if value is not None}
-    return settings_from(chosen)
-
-
-def settings_from(values: Mapping[str, object]) -> Settings:
-    """Settings from dotted keys; what is not named keeps its dataclass default."""
-    sections: dict[str, dict[str, Setting]] = {}
-    for key, value in values.items():
-        section, _, name = key.partition(".")
-        hints = _section_hints(section, key)
-        if name not in hints:
-            raise UsageError(f"--set {key}", "no such setting", hint=f"{section} has: {', '.join(hints)}")
-        sections.setdefault(section, {})[name] = _coerce(key, value, hints[name])
-    defaults = Settings()
-    made = {name: dataclasses.replace(getattr(defaults, name), **given) for name, given in sections.items()}
-    for name, section_settings in made.items():
-        check_bounds(section_settings, prefix=f"--set {name}.")
-    return dataclasses.replace(defaults, **made)
-
-
-def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
-    """The inverse of `Settings.as_dict`."""
-    return settings_from({f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()})
-
-
-def check_bounds(section: object, *, prefix: str, dashes: bool = False) -> None:
-    """Raise UsageError for the first field of a dataclass that lies outside its bounds."""
+def check_bounds(section: object, place: Callable[[str], str]) -> None:
+    """Raise UsageError for the first field of a dataclass that lies outside its bounds, at the `place` of its name."""
     assert dataclasses.is_dataclass(section)
     for item in dataclasses.fields(section):
         value = getattr(section, item.name)
         if "low" in item.metadata and not item.metadata["low"] <= value <= item.metadata["high"]:
-            name = item.name.replace("_", "-") if dashes else item.name
             bounds = f"a number from {item.metadata['low']} to {item.metadata['high']}"
-            raise UsageError(f"{prefix}{name}", f"found {value}", expected=bounds)
-
-
-def _section_hints(section: str, key: str) -> dict[str, object]:
-    sections = get_type_hints(Settings)
-    if section not in sections:
-        raise UsageError(
-            f"--set {key}",
-            "no such setting",
-            expected="SECTION.NAME=VALUE",
-            hint=f"sections: {', '.join(sections)}",
-        )
-    return get_type_hints(sections[section])
-
-
-def _read_file(path: Path) -> dict[str, object]:
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(
-            path, f"cannot be read: {error}", expected="a TOML file with sections such as [train]"
-        ) from error
-    flat: dict[str, object] = {}
-    for section, values in sections.items():
-        if not isinstance(values, dict):
-            raise UsageError(path, f"'{section}' stands outside a section", expected=f"[{section}] or [train]")
-        flat |= {f"{section}.{name}": value for name, value in values.items()}
-    return flat
-
-
-def _split_assignment(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError(f"--set {text}", "no '='", expected="SECTION.NAME=VALUE, such as train.clip=0.5")
-    return key.strip(), value.strip()
-
-
-def _coerce(key: str, value: object, hint: object) -> Setting:
-    """Turn a value from a command line, TOML or JSON into a field's type."""
-    kind = get_origin(hint) or hint
-    if kind is Literal:
-        if value not in get_args(hint):
-            raise UsageError(f"--set {key}", f"found {value!r}", expected="one of " + ", ".join(get_args(hint)))
-        return str(value)
-    if kind is tuple:
-        return _coerce_names(key, value)
-    if kind is bool:
-        return _coerce_bool(key, value)
-    assert kind in (int, float), f"{key} has a type that settings cannot hold: {hint}"
-    try:
-        number = float(str(value))
-    except ValueError as error:
-        raise UsageError(f"--set {key}", f"found {value!r}", expected="a number") from error
-    if kind is int and not number.is_integer():
-        raise UsageError(f"--set {key}", f"found {value!r}", expected="a whole number")
-    return int(number) if kind is int else number
-
-
-def _coerce_names(key: str, value: object) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"--set {key}", f"found {value!r}", expected="a list of names")
-    return tuple(name.strip() for name in names)
-
-
-def _coerce_bool(key: str, value: object) -> bool:
-    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if str(value).lower() not in words:
-        raise UsageError(f"--set {key}", f"found {value!r}", expected="true or false")
-    return words[str(value).lower()]
+            raise UsageError(place(item.name), f"found {value}", expected=bounds)

@@ -9,11 +9,9 @@ from lstmtext.config import (
     Sampling,
     Settings,
     TrainSettings,
-    resolve_settings,
-    settings_from,
-    settings_from_sections,
 )
 from lstmtext.errors import UsageError
+from lstmtext.resolve import resolve_settings, settings_from, settings_from_sections
 
 
 def toml(folder: Path, content: str) -> Path:
@@ -82,18 +80,28 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(assignment: s
     [
         ("[train\n", "cannot be read: "),
         ("clip = 1\n", "'clip' stands outside a section; expected [clip] or [train]"),
-        ("[train]\nclap = 1\n", "--set train.clap: no such setting"),
-        ("[train]\nclip = [1]\n", "--set train.clip: found [1]; expected a number"),
-        ("[train]\nepochs = true\n", "--set train.epochs: found True; expected a number"),
-        ("[train.clip]\nx = 1\n", "--set train.clip: found {'x': 1}; expected a number"),
-        ("[train]\ndecay = ['cosine']\n", "--set train.decay: found ['cosine']; expected one of cosine"),
-        ("[classify]\npooling = 3\n", "--set classify.pooling: found 3; expected a list of names"),
-        ("[classify]\npooling = [1, 2]\n", "--set classify.pooling: found [1, 2]; expected a list of names"),
+        ("[train]\nclap = 1\n", "run.toml: train.clap: no such setting"),
+        ("[train]\nclip = [1]\n", "run.toml: train.clip: found [1]; expected a number"),
+        ("[train]\nepochs = true\n", "run.toml: train.epochs: found True; expected a number"),
+        ("[train.clip]\nx = 1\n", "run.toml: train.clip: found {'x': 1}; expected a number"),
+        ("[train]\ndecay = ['cosine']\n", "run.toml: train.decay: found ['cosine']; expected one of cosine"),
+        ("[classify]\npooling = 3\n", "run.toml: classify.pooling: found 3; expected a list of names"),
+        ("[classify]\npooling = [1, 2]\n", "run.toml: classify.pooling: found [1, 2]; expected a list of names"),
     ],
 )
 def test_a_wrong_file_is_a_usage_error(tmp_path: Path, content: str, message: str):
     with pytest.raises(UsageError, match=re.escape(message)):
         resolve_settings("classify", file=toml(tmp_path, content))
+
+
+def test_a_value_out_of_bounds_is_named_where_it_was_given(tmp_path: Path):
+    file = toml(tmp_path, "[train]\nclip = -1\n")
+    with pytest.raises(UsageError, match=r"run\.toml: train\.clip: found -1\.0; expected a number from "):
+        resolve_settings("tag", file=file)
+    with pytest.raises(UsageError, match=r"^--set train\.clip: found -2\.0"):
+        resolve_settings("tag", file=file, assignments=["train.clip=-2"])
+    with pytest.raises(UsageError, match=r"^--epochs: found -3"):
+        resolve_settings("tag", flags={"train.epochs": -3})
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
@@ -128,7 +136,7 @@ def test_every_bounded_setting_accepts_its_bounds_and_nothing_beyond():
                 if bound in field.metadata:
                     value = field.metadata[bound]
                     assert getattr(getattr(settings_from({key: value}), section.name), field.name) == value
-                    with pytest.raises(UsageError, match=f"^--set {key}: "):
+                    with pytest.raises(UsageError, match=f"^{key}: "):
                         settings_from({key: value + step})
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lstmtext.config import resolve_settings
+from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import fit_training, fit_vocabulary
 
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lstmtext.config import Setting, Settings, TaskName, resolve_settings
+from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
+from lstmtext.resolve import resolve_settings
 
 if TYPE_CHECKING:
     from lstmtext.data.plan import DataRequest

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmtext.config import Settings, TaskName, settings_from_sections
+from lstmtext.config import Settings, TaskName
 from lstmtext.errors import DataError
 from lstmtext.folders import replacing
+from lstmtext.resolve import settings_from_sections
 from lstmtext.text.arrays import Ints
 from lstmtext.text.examples import SentenceExample, TextExample
 from lstmtext.text.labels import Labels

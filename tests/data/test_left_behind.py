@@ -7,7 +7,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import datasets
-from lstmtext.config import resolve_settings
+from lstmtext.resolve import resolve_settings
 from lstmtext.data.plan import DataRequest
 from lstmtext.data.preprocess import preprocess
 

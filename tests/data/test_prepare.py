@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lstmtext.config import Settings, TaskName, resolve_settings
+from lstmtext.config import Settings, TaskName
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.data.report import make_report
 from lstmtext.errors import DataError, UsageError
+from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
 from lstmtext.text.tokenizer import BOUNDARY_ID
 

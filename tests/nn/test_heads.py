@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lstmtext.config import Settings, resolve_settings
+from lstmtext.config import Settings
 from lstmtext.nn.heads import HEADS
 from lstmtext.nn.model import Model, load_arrays, model_arrays
 from lstmtext.nn.pooling import POOLINGS
+from lstmtext.resolve import resolve_settings
 from lstmtext.tasks import TASKS
 from lstmtext.text.examples import StreamBatch, collate_sentences, collate_texts, sentence_examples, text_examples
 from lstmtext.text.tokenizer import Tokenizer

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, load_bundle, save_bundle
-from lstmtext.config import resolve_settings
 from lstmtext.nn.model import Model, model_arrays
+from lstmtext.resolve import resolve_settings
 from lstmtext.runtime.export import export_graph
 from lstmtext.text.tokenizer import Tokenizer
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from lstmtext.config import resolve_settings
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.nn.model import Model
+from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import fit_training
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.loop import make_optimizer, move_average, training_steps

@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lstmtext.config import Settings, TrainSettings, settings_from
+from lstmtext.config import Settings, TrainSettings
+from lstmtext.resolve import settings_from
 from lstmtext.text.tokenizer import BOUNDARY_ID
 from lstmtext.train.feeds import RecordFeed, StreamFeed
 from lstmtext.train.schedule import FLOOR, rate_factor

@@ -1,0 +1,135 @@
+"""How a task's defaults, a TOML file, `--set` and flags become settings.
+
+Precedence: defaults of the task < `--config` file < `--set` < named flag. Unknown keys are errors, and every error
+names the place where the value was given. What settings there are stands in `config`.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from lstmtext.config import TASK_DEFAULTS, Setting, Settings, TaskName, check_bounds
+from lstmtext.errors import UsageError
+
+
+class Given(NamedTuple):
+    """A value that somebody chose, and how an error names where."""
+
+    value: object
+    place: str
+
+
+def resolve_settings(
+    task: TaskName,
+    *,
+    file: Path | None = None,
+    assignments: Iterable[str] = (),
+    flags: Mapping[str, Setting | None] | None = None,
+) -> Settings:
+    """Settings of a task after file, `key=value` assignments and flags, in that order of precedence.
+
+    Flags that are None were not given. Raises UsageError for unknown keys and values out of bounds.
+    """
+    chosen = {key: Given(value, key) for key, value in TASK_DEFAULTS[task].items()}
+    if file is not None:
+        chosen |= _read_file(file)
+    chosen |= dict(_split_assignment(text) for text in assignments)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            chosen[key] = Given(value, "--" + key.partition(".")[2].replace("_", "-"))
+    return _settings_from_given(chosen)
+
+
+def settings_from(values: Mapping[str, object]) -> Settings:
+    """Settings from dotted keys; what is not named keeps its dataclass default."""
+    return _settings_from_given({key: Given(value, key) for key, value in values.items()})
+
+
+def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
+    """The inverse of `Settings.as_dict`."""
+    return settings_from({f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()})
+
+
+def _settings_from_given(chosen: Mapping[str, Given]) -> Settings:
+    sections: dict[str, dict[str, Setting]] = {}
+    for key, given in chosen.items():
+        section, _, name = key.partition(".")
+        hints = _section_hints(section, given.place)
+        if name not in hints:
+            raise UsageError(given.place, "no such setting", hint=f"{section} has: {', '.join(hints)}")
+        sections.setdefault(section, {})[name] = _coerce(given, hints[name])
+    defaults = Settings()
+    made = {name: dataclasses.replace(getattr(defaults, name), **values) for name, values in sections.items()}
+    for section, settings in made.items():
+        check_bounds(settings, lambda name, section=section: chosen[f"{section}.{name}"].place)  # type: ignore[misc]
+    return dataclasses.replace(defaults, **made)
+
+
+def _section_hints(section: str, place: str) -> dict[str, object]:
+    sections = get_type_hints(Settings)
+    if section not in sections:
+        expected = "SECTION.NAME=VALUE" if place.startswith("--set ") else "a section that exists"
+        raise UsageError(place, "no such setting", expected=expected, hint=f"sections: {', '.join(sections)}")
+    return get_type_hints(sections[section])
+
+
+def _read_file(path: Path) -> dict[str, Given]:
+    try:
+        sections = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            path, f"cannot be read: {error}", expected="a TOML file with sections such as [train]"
+        ) from error
+    flat: dict[str, Given] = {}
+    for section, values in sections.items():
+        if not isinstance(values, dict):
+            raise UsageError(path, f"'{section}' stands outside a section", expected=f"[{section}] or [train]")
+        for name, value in values.items():
+            flat[f"{section}.{name}"] = Given(value, f"{path}: {section}.{name}")
+    return flat
+
+
+def _split_assignment(text: str) -> tuple[str, Given]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text}", "no '='", expected="SECTION.NAME=VALUE, such as train.clip=0.5")
+    return key.strip(), Given(value.strip(), f"--set {key.strip()}")
+
+
+def _coerce(given: Given, hint: object) -> Setting:
+    """Turn a value from a command line, TOML or JSON into a field's type."""
+    value, place = given
+    kind = get_origin(hint) or hint
+    if kind is Literal:
+        if value not in get_args(hint):
+            raise UsageError(place, f"found {value!r}", expected="one of " + ", ".join(get_args(hint)))
+        return str(value)
+    if kind is tuple:
+        return _coerce_names(given)
+    if kind is bool:
+        return _coerce_bool(given)
+    assert kind in (int, float), f"{place} has a type that settings cannot hold: {hint}"
+    try:
+        number = float(str(value))
+    except ValueError as error:
+        raise UsageError(place, f"found {value!r}", expected="a number") from error
+    if kind is int and not number.is_integer():
+        raise UsageError(place, f"found {value!r}", expected="a whole number")
+    return int(number) if kind is int else number
+
+
+def _coerce_names(given: Given) -> tuple[str, ...]:
+    value = given.value
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise UsageError(given.place, f"found {value!r}", expected="a list of names")
+    return tuple(name.strip() for name in names)
+
+
+def _coerce_bool(given: Given) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(given.value).lower() not in words:
+        raise UsageError(given.place, f"found {given.value!r}", expected="true or false")
+    return words[str(given.value).lower()]
