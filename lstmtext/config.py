@@ -72,6 +72,8 @@ class ClassifySettings:
     """Add a linear model of hashed word n-grams to the encoder's answer."""
     bypass_ngrams: int = bounded(2, 1, 5)
     """Longest word n-gram of the bypass."""
+    bypass_characters: int = bounded(5, 0, 10)
+    """Longest n-gram of characters inside words that the bypass has, beside those of one less; 0 for none."""
     bypass_buckets: int = bounded(0, 0, 1 << 26)
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     bypass_rate: float = bounded(10.0, 0.01, 1000.0)
@@ -94,6 +96,8 @@ class TagSettings:
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     bypass_dropout: float = bounded(0.4, 0.0, 0.95)
     """Chance that one lexical feature of one word is dropped."""
+    word_dropout: float = bounded(0.0, 0.0, 0.95)
+    """Chance that the bypass sees a word as if it were new: without the features that tell which word it is."""
     alone: float = bounded(0.0, 0.0, 0.5)
     """Share of training sentences that the encoder answers alone, and share that the bypass does."""
     bypass_rate: float = bounded(4.0, 0.01, 1000.0)

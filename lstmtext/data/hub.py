@@ -20,7 +20,7 @@ def read_dataset(source: Source, split: str = "train") -> Iterator[tuple[int, Ro
     A split after a hash chooses another than train: `hf://owner/name#test`.
     Raises DataError with the library's own reason where nothing can be loaded.
     """
-    name, _, chosen = source.name.partition("#")
+    name, _, chosen = (source.name, "", "") if source.format == "parquet" else source.name.partition("#")
     rows = _load(source, name, chosen or split)
     features = rows.features or {}
     yield from enumerate((_named(row, features) for row in rows), start=1)

@@ -108,13 +108,25 @@ def _passages_of_lines(source: Source) -> Iterator[Passage]:
     held: list[str] = []
     size = 0
     for _, line in read_lines(source):
-        if size >= PASSAGE_CHARACTERS:
-            yield Passage("".join(held), ends=False)
-            held, size = [], 0
-        held.append(line)
-        size += len(line)
+        for piece in _pieces(line):
+            if size >= PASSAGE_CHARACTERS:
+                yield Passage("".join(held), ends=False)
+                held, size = [], 0
+            held.append(piece)
+            size += len(piece)
     if held:
         yield Passage("".join(held), ends=True)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A line in pieces of at most a passage's size, parted after spaces where there are some."""
+    start = 0
+    while len(line) - start > PASSAGE_CHARACTERS:
+        end = start + PASSAGE_CHARACTERS
+        end = line.rfind(" ", start, end) + 1 or end
+        yield line[start:end]
+        start = end
+    yield line[start:]
 
 
 def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:

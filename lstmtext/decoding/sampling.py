@@ -16,7 +16,8 @@ def draw(logits_V: Floats, recent: Sequence[int], sampling: Sampling, rng: np.ra
     scores_V = penalize(logits_V.astype(np.float64), recent[-REPETITION_WINDOW:], sampling.repetition_penalty)
     if sampling.temperature == 0.0:
         return int(scores_V.argmax())
-    probabilities_V = softmax(scores_V / sampling.temperature)
+    with np.errstate(over="ignore"):  # the smallest temperatures push all but the likeliest to minus infinity
+        probabilities_V = softmax((scores_V - scores_V.max()) / sampling.temperature)
     kept_V = keep_likely(probabilities_V, sampling)
     return int(rng.choice(len(kept_V), p=kept_V))
 

@@ -57,7 +57,7 @@ def _tagger(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> 
     if read.backward_BTH is not None:
         parts.append(_take(graph, read.backward_BTH, graph.input("first", ["B", "W"], TensorProto.INT64)))
     states_BWH = graph.add("Concat", *parts, axis=2)
-    emissions_BWK = _linear(graph, states_BWH, head["output.weight"], head["output.bias"])
+    emissions_BWK = _linear(graph, states_BWH, head["output.weight"], head["output.bias"] + head["shift_K"])
     if settings.tag.bypass:
         features_BWF = graph.input("features", ["B", "W", "F"], TensorProto.INT64)
         table = head["bypass_NK"].copy()

@@ -78,11 +78,12 @@ def text_examples(
     tokenizer: Tokenizer, texts: Sequence[str], settings: Settings, labels: Sequence[int] = ()
 ) -> list[TextExample]:
     """Examples of texts; a text longer than `text.max_tokens` keeps its beginning and its end."""
+    own = settings.classify
     known = labels or [NO_TARGET] * len(texts)
     examples = []
     for text, ids, label in zip(texts, tokenizer.encode_batch(texts), known, strict=True):
         kept = keep_ends(ids, settings.text.max_tokens)
-        ngrams = text_ngrams(text, settings.classify.bypass_ngrams) if settings.classify.bypass else _NO_HASHES
+        ngrams = text_ngrams(text, own.bypass_ngrams, own.bypass_characters) if own.bypass else _NO_HASHES
         examples.append(TextExample(bounded(kept), ngrams, label, len(ids) - len(kept)))
     return examples
 

@@ -19,6 +19,8 @@ Hashes = npt.NDArray[np.uint64]
 
 FORMS = 9
 """Features of one word: itself, lower-cased, prefixes of 1 to 3, suffixes of 1 to 4 … see `_word_forms`."""
+TELLING = (0, 1, 3, 7)
+"""Which of them nearly tell the word: itself, lower-cased, its longest prefix and suffix."""
 FEATURES = 3 * FORMS
 """Features of a word in its sentence: its own forms and those of both neighbours."""
 
@@ -26,11 +28,15 @@ FEATURES = 3 * FORMS
 _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 
 
-def text_ngrams(text: str, longest: int) -> Hashes:
-    """Hashes of the word n-grams of 1 to `longest` words that occur in a text, each once, case folded."""
-    words = [_hash(word.text.casefold()) for word in split_words(text)]
-    singles = np.array(words, dtype=np.uint64)
-    grams = [singles]
+def text_ngrams(text: str, longest: int, characters: int = 0) -> Hashes:
+    """Hashes of the n-grams that occur in a text, each once, case folded.
+
+    Those of 1 to `longest` words, and inside words (borders included) those of `characters` characters and of one less.
+    """
+    words = [word.text.casefold() for word in split_words(text)]
+    singles = np.array([_hash(word) for word in words], dtype=np.uint64)
+    pieces = [piece for word in set(words) for piece in _word_pieces(word, characters)] if characters else []
+    grams = [np.array(pieces, dtype=np.uint64), singles]
     for _ in range(1, longest):
         shorter = grams[-1]
         if len(shorter) < 2:
@@ -55,6 +61,14 @@ def rows_of(hashes: Hashes, buckets: int) -> Ints:
 def _hash(text: str) -> int:
     data = text.encode("utf-8", "surrogatepass")
     return zlib.crc32(data) << 32 | zlib.adler32(data)
+
+
+@lru_cache(maxsize=1 << 16)
+def _word_pieces(word: str, characters: int) -> tuple[int, ...]:
+    """Hashes of the n-grams inside one word; a word that is shorter than that has none."""
+    bordered = f"<{word}>"
+    sizes = (characters - 1, characters)
+    return tuple(_hash("c " + bordered[at : at + n]) for n in sizes for at in range(len(bordered) - n + 1))
 
 
 @lru_cache(maxsize=1 << 17)

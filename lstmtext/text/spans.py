@@ -46,6 +46,7 @@ def to_bio(tags: Sequence[str], scheme: Scheme) -> tuple[list[str], int]:
     """Tags as BIO, and the number of tags that had to be repaired.
 
     A span that starts with an inside or end tag gets a B-; in IOB1 that is the rule, elsewhere it is a repair.
+    A tag without a scheme stays as it is.
     """
     if scheme == "none":
         return list(tags), 0
@@ -53,6 +54,10 @@ def to_bio(tags: Sequence[str], scheme: Scheme) -> tuple[list[str], int]:
     repaired = 0
     previous, closed = "O", True
     for tag in tags:
+        if not _has_scheme(tag):
+            made.append(tag)
+            previous, closed = "O", True
+            continue
         prefix, label = tag[0], tag[2:]
         continues = prefix in "IEL" and not closed and label == previous[2:]
         if prefix in "IEL" and not continues and scheme != "iob1":

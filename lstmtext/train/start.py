@@ -77,11 +77,9 @@ def _prepared(
 def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
     if settings.text not in (Settings().text, replace(data.settings.text, vocabulary_size=0), data.settings.text):
         raise UsageError("--set text", f"{name} is encoded already", hint="run lstmtext preprocess with these settings")
-    settings = replace(
-        settings,
-        text=data.settings.text,
-        classify=replace(settings.classify, bypass_ngrams=data.settings.classify.bypass_ngrams),
-    )
+    made = data.settings.classify
+    classify = replace(settings.classify, bypass_ngrams=made.bypass_ngrams, bypass_characters=made.bypass_characters)
+    settings = replace(settings, text=data.settings.text, classify=classify)
     if encoder is None:
         return settings
     if encoder.tokenizer.to_json() != data.tokenizer.to_json():

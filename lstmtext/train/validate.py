@@ -14,12 +14,16 @@ from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
 from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.spans import is_bio
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
 
 STREAM_ROWS = 16
 """A validation text is read as up to this many rows; a row's first tokens lack what was before them."""
 UNKNOWN_TAG = "?"
+OUTSIDE = "O"
+SHIFTS = (1.0, 0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0)
+"""What may be added to the emission of the outside tag."""
 FACTORS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """What the two sides of a classifier may be multiplied by."""
 
@@ -70,17 +74,30 @@ def fit_factors(encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints) -> tuple[fl
 
 
 def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
-    assert isinstance(model.head, Tagger)
+    """Scores, after the emission of the outside tag was shifted to where spans score best on the same data."""
+    head = model.head
+    assert isinstance(head, Tagger)
     names = data.labels.names
-    transitions = crf_transitions(model.head).restricted(names)
-    scores = TagScores()
-    for _, batch in sentence_feed(data, "validation", settings).ordered():
-        emissions_BWK, _ = model.predict(batch)
-        paths = best_paths(emissions_BWK, batch.words_B, transitions)
-        for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
-            known = [names[tag] if tag >= 0 else UNKNOWN_TAG for tag in gold[:count]]
-            scores.add(known, [names[tag] for tag in path])
-    return scores.scores()
+    transitions = crf_transitions(head).restricted(names)
+    head.shift_K.zero_()
+    read = [(batch, model.predict(batch)[0]) for _, batch in sentence_feed(data, "validation", settings).ordered()]
+
+    def scores(shift_K: Floats) -> Scores:
+        counted = TagScores()
+        for batch, emissions_BWK in read:
+            paths = best_paths(emissions_BWK + shift_K, batch.words_B, transitions)
+            for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
+                known = [names[tag] if tag >= 0 else UNKNOWN_TAG for tag in gold[:count]]
+                counted.add(known, [names[tag] for tag in path])
+        return counted.scores()
+
+    if not is_bio(names) or OUTSIDE not in names:
+        return scores(np.zeros(len(names)))
+    outside_K = np.array([name == OUTSIDE for name in names], dtype=np.float32)
+    tried = [(scores(shift * outside_K), shift) for shift in SHIFTS]
+    best, shift = max(tried, key=lambda pair: (pair[0].get("span_f1", 0.0), -abs(pair[1])))
+    head.shift_K.copy_(torch.from_numpy(shift * outside_K))
+    return best
 
 
 def _stream(model: Model, data: EncodedData, settings: Settings) -> Scores:

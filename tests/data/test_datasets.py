@@ -4,7 +4,7 @@ import datasets
 import pytest
 
 from lstmtext.data.columns import Columns
-from lstmtext.data.readers import columns_of, infer_task, read_passages, read_sentences, read_texts
+from lstmtext.data.readers import PASSAGE_CHARACTERS, columns_of, infer_task, read_passages, read_sentences, read_texts
 from lstmtext.data.records import Passage, Sentence
 from lstmtext.data.sources import Source, find_source
 from lstmtext.errors import DataError
@@ -32,8 +32,8 @@ EXPECTED = [("a\nb", "good", 1), ("dé", "bad", 2), ("", "good", 3)]
 
 
 def test_a_parquet_file_is_read_with_the_names_of_its_labels(tmp_path: Path):
-    table().to_parquet(tmp_path / "a.parquet")
-    source = find_source(str(tmp_path / "a.parquet"))
+    table().to_parquet(tmp_path / "a#1.parquet")
+    source = find_source(str(tmp_path / "a#1.parquet"))
     assert texts(source) == EXPECTED
     assert columns_of(source) == ["text", "label"]
     assert infer_task(source, Columns())[0] == "classify"
@@ -92,6 +92,18 @@ def test_a_text_file_is_one_document_read_in_pieces_that_end_at_lines(tmp_path: 
     assert "".join(passage.text for passage in passages) == "".join(lines)
     assert all(passage.text.endswith("\n") for passage in passages)
     assert [passage.ends for passage in passages] == [False] * (len(passages) - 1) + [True]
+
+
+@pytest.mark.parametrize("gap", [" ", ""])
+def test_a_line_without_end_is_read_in_pieces_too(tmp_path: Path, gap: str):
+    path = tmp_path / "a.txt"
+    text = gap.join(f"word{number}" for number in range(4000))
+    path.write_text(text)
+    passages = [passage.text for passage in read_passages([find_source(str(path))], Columns())]
+    assert len(passages) > 3
+    assert "".join(passages) == text
+    assert all(passage.endswith(gap) for passage in passages[:-1])
+    assert max(map(len, passages)) < 2 * PASSAGE_CHARACTERS
 
 
 def test_rows_and_sentences_are_documents_of_their_own(tmp_path: Path):

@@ -69,6 +69,12 @@ def test_temperature_zero_takes_the_likeliest_whatever_the_generator(seed: int):
     assert draw(logits, [], Sampling(temperature=0), np.random.default_rng(seed)) == int(logits.argmax())
 
 
+@pytest.mark.parametrize("temperature", [1e-3, 1e-300, 5e-324])
+def test_tiny_temperatures_take_the_likeliest(temperature: float):
+    logits = np.array([-np.inf, 3.0, 1e30, -1e30])
+    assert draw(logits, [], Sampling(temperature=temperature), np.random.default_rng(0)) == 2
+
+
 def test_draws_have_the_probabilities_of_the_softmax_at_the_temperature():
     logits = np.array([1.0, 0.0, -1.0, -np.inf])
     rng = np.random.default_rng(1)

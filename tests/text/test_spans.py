@@ -63,6 +63,7 @@ def test_repaired_tags_are_valid_bio_and_each_repair_is_counted(tags: list[str])
         ("bioes", "S-A I-A E-A", "B-A B-A I-A", 1),
         ("bioes", "B-A E-A E-A", "B-A I-A B-A", 1),
         ("bioes", "U-A B-A L-A", "B-A B-A I-A", 0),
+        ("bio", "B-A NOUN I-A", "B-A NOUN B-A", 1),
         ("none", "NOUN VERB I-X", "NOUN VERB I-X", 0),
     ],
 )

@@ -14,6 +14,7 @@ from lstmtext.nn.crf import LinearChainCRF
 from lstmtext.nn.encoder import Encoding, take_places
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.examples import SentenceBatch
+from lstmtext.text.lexical import FORMS, TELLING
 
 
 class Tagger(nn.Module):
@@ -27,9 +28,16 @@ class Tagger(nn.Module):
         self.output = nn.Linear(width, labels)
         self.bypass_NK = nn.Parameter(torch.zeros(own.bypass_buckets, labels)) if own.bypass else None
         self.crf = LinearChainCRF(labels)
+        self.shift_K: Tensor
+        self.register_buffer("shift_K", torch.zeros(labels))
+        """Added to the emissions when tagging: likelihood finds fewer spans than F1 wants; validation decides."""
 
     def predict(self, encoding: Encoding, batch: SentenceBatch) -> Tensor:
-        """Emissions: scores of tags for each word, [B, W, K]."""
+        """Emissions to decode, [B, W, K]."""
+        return self.emissions(encoding, batch) + self.shift_K
+
+    def emissions(self, encoding: Encoding, batch: SentenceBatch) -> Tensor:
+        """Scores of tags for each word, [B, W, K]."""
         device = encoding.forward_BTH.device
         states = [take_places(encoding.forward_BTH, tensor(batch.last_BW, device))]
         if encoding.backward_BTH is not None:
@@ -47,7 +55,7 @@ class Tagger(nn.Module):
 
     def loss(self, encoding: Encoding, batch: SentenceBatch) -> tuple[Tensor, int]:
         """Summed negative log-likelihood of the tag sequences in nats, and the number of words."""
-        emissions_BWK = self.predict(encoding, batch)
+        emissions_BWK = self.emissions(encoding, batch)
         device = emissions_BWK.device
         nats_B = self.crf.negative_log_likelihood(
             emissions_BWK, tensor(batch.tags_BW, device), tensor(batch.words_B, device)
@@ -60,6 +68,8 @@ class Tagger(nn.Module):
         weights_BWF = (features_BWF > 0).float()
         if self.training and rate > 0:
             weights_BWF = F.dropout(weights_BWF, rate)
+        if self.training and self.settings.word_dropout > 0:
+            weights_BWF = self._hide_words(weights_BWF)
         B, W, feature_count = features_BWF.shape
         summed = F.embedding_bag(
             features_BWF.reshape(B * W, feature_count),
@@ -68,3 +78,11 @@ class Tagger(nn.Module):
             per_sample_weights=weights_BWF.reshape(B * W, feature_count),
         )
         return summed.reshape(B, W, -1)
+
+    def _hide_words(self, weights_BWF: Tensor) -> Tensor:
+        """Drop all features that tell which word it is, for words and neighbours drawn by chance."""
+        sides_BWSF = weights_BWF.reshape(*weights_BWF.shape[:2], -1, FORMS)
+        hidden_BWS1 = torch.rand_like(sides_BWSF[..., :1]) < self.settings.word_dropout
+        telling_F = torch.isin(torch.arange(FORMS), torch.tensor(TELLING)).to(hidden_BWS1.device)
+        kept_BWSF = torch.where(hidden_BWS1 & telling_F, 0.0, sides_BWSF)
+        return kept_BWSF.reshape(weights_BWF.shape)
