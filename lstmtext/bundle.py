@@ -115,7 +115,7 @@ def load_bundle(folder: Path) -> Bundle:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        version, files = content.pop("format"), content.pop("files")
+        version, files = content.pop("format"), dict(content.pop("files"))
     except (ValueError, KeyError, OSError, AttributeError, TypeError) as error:
         raise ModelError(path, f"cannot be read: {error!r}", hint="train the bundle again") from error
     if version != FORMAT:
@@ -128,7 +128,24 @@ def load_bundle(folder: Path) -> Bundle:
     for name, digest in files.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
             raise ModelError(folder / name, "is absent or not what was saved", hint="copy or train the bundle again")
-    return Bundle(folder, _info_from(content, path))
+    bundle = Bundle(folder, _info_from(content, path))
+    _check_sizes(bundle)
+    return bundle
+
+
+def _check_sizes(bundle: Bundle) -> None:
+    """Raise ModelError where the weights do not have the sizes that the description says."""
+    from safetensors import safe_open
+
+    path, info = bundle.folder / WEIGHTS, bundle.info
+    wanted = {"encoder.embedding_VD": info.vocabulary_size}
+    wanted |= {f"heads.{name}.output.bias": len(head.labels) for name, head in info.heads.items() if head.labels}
+    with safe_open(str(path), framework="numpy") as weights:
+        names = set(weights.keys())
+        for name, size in wanted.items():
+            found = weights.get_slice(name).get_shape()[0] if name in names else "absent"
+            if found != size:
+                raise ModelError(path, f"'{name}' is {found}", expected=f"{size}, as {DESCRIPTION} says")
 
 
 def save_bundle(
@@ -141,17 +158,18 @@ def save_bundle(
         (fresh / TOKENIZER).write_text(tokenizer.to_json(), encoding="utf-8")
         save_file(dict(arrays), str(fresh / WEIGHTS))
         (fresh / GRAPH).write_bytes(graph)
-        (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8")
+        (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8", errors="backslashreplace")
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir()) if path.is_file()}
         (fresh / DESCRIPTION).write_text(
             json.dumps({"format": FORMAT, **_plain(info), "files": files}, indent=2, ensure_ascii=False) + "\n",
             encoding="utf-8",
+            errors="backslashreplace",  # file names that are no UTF-8; in JSON this is an escape
         )
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder says that it is a bundle."""
-    return (folder / DESCRIPTION).is_file()
+    """Whether a folder is a bundle and holds nothing else, so that it may be replaced."""
+    return {path.name for path in folder.iterdir()} == {DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD}
 
 
 def model_card(name: str, info: BundleInfo) -> str:

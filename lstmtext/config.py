@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from lstmtext.errors import UsageError
 
 Value = TypeVar("Value")
+Unit = Literal["bpe", "char", "word"]
 TaskName = Literal["classify", "tag", "generate"]
 Setting = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
 
@@ -27,7 +28,7 @@ def bounded(default: Value, low: float, high: float) -> Value:
 class TextSettings:
     """How text becomes token ids."""
 
-    unit: Literal["bpe", "char", "word"] = "bpe"
+    unit: Unit = "bpe"
     """What a token is: byte-level BPE pieces (no unknown token in any language), characters, or words."""
     vocabulary_size: int = bounded(0, 0, 1_000_000)
     """Most entries of the tokenizer's vocabulary; 0 lets the amount of text decide."""
@@ -76,10 +77,6 @@ class ClassifySettings:
     """Longest n-gram of characters inside words that the bypass has, beside those of one less; 0 for none."""
     bypass_buckets: int = bounded(0, 0, 1 << 26)
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
-    bypass_rate: float = bounded(10.0, 0.01, 1000.0)
-    """Learning rate of the bypass as a multiple of the rest's."""
-    bypass_decay: float = bounded(0.0, 0.0, 10.0)
-    """Decoupled weight decay of the bypass: what is seen rarely is soon forgotten."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
     """Share of the target probability spread over all labels."""
 
@@ -96,14 +93,8 @@ class TagSettings:
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     bypass_dropout: float = bounded(0.4, 0.0, 0.95)
     """Chance that one lexical feature of one word is dropped."""
-    word_dropout: float = bounded(0.0, 0.0, 0.95)
-    """Chance that the bypass sees a word as if it were new: without the features that tell which word it is."""
-    alone: float = bounded(0.0, 0.0, 0.5)
-    """Share of training sentences that the encoder answers alone, and share that the bypass does."""
     bypass_rate: float = bounded(4.0, 0.01, 1000.0)
     """Learning rate of the bypass as a multiple of the rest's."""
-    bypass_decay: float = bounded(0.0, 0.0, 10.0)
-    """Decoupled weight decay of the bypass: what is seen rarely is soon forgotten."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +112,9 @@ class TrainSettings:
     """Optimisation."""
 
     epochs: int = bounded(0, 0, 100_000)
-    """Most passes over the training records; 0 lets their number decide."""
+    """Most passes over the training records; 0 lets the budget decide, or their number."""
     budget: float = bounded(0.0, 0.0, 1e9)
-    """Seconds that training may take; 0 means that `epochs` decides. The schedule ends with the budget."""
+    """Seconds that training may take; 0 sets no limit. The schedule ends with budget or epochs, whichever is first."""
     batch_tokens: int = bounded(0, 0, 10_000_000)
     """Most token places (padding included) in a batch of texts or sentences; 0 lets their number decide."""
     learning_rate: float = bounded(2e-3, 1e-8, 10.0)
@@ -196,7 +187,9 @@ class Sampling:
 
 
 TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
-    "classify": {},
+    "classify": {
+        "encoder.embedding_dropout": 0.3,
+    },
     "tag": {
         "encoder.embedding_dropout": 0.1,
         "encoder.output_dropout": 0.5,

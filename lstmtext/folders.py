@@ -10,7 +10,14 @@ from lstmtext.errors import UsageError, UserError
 
 
 def check_output(folder: Path, is_old: Callable[[Path], bool]) -> None:
-    """Raise UsageError where writing an output folder would destroy something else."""
+    """Raise UsageError where writing an output folder would destroy something else or could not be done."""
+    if folder.exists() and (folder.is_mount() or Path.cwd().is_relative_to(folder.resolve())):
+        raise UsageError(
+            folder,
+            "cannot be replaced: it is the current folder, above it, or a mount",
+            expected="a folder inside it",
+            hint=f"use -o {folder / 'model'}",
+        )
     if folder.is_dir() and any(folder.iterdir()) and not is_old(folder):
         raise UsageError(
             folder,
@@ -48,5 +55,10 @@ def _swap(fresh: Path, folder: Path) -> None:
     old = fresh.with_name(fresh.name + ".old")
     if folder.exists():
         folder.replace(old)
-    fresh.replace(folder)
+    try:
+        fresh.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
     shutil.rmtree(old, ignore_errors=True)

@@ -11,47 +11,50 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.spans import bio_spans, is_bio
 
 Scores = dict[str, object]
 LN2 = math.log(2)
+LEAST = 1e-12
+"""Added to a probability before its logarithm."""
 
 
 @dataclass
 class LabelScores:
-    """Gold against predicted labels; `confusion_KK[gold, predicted]` counts."""
+    """Gold against predicted labels; `confusion_KK[gold, predicted]` counts, a last row those of unknown gold."""
 
     names: Sequence[str]
     confusion_KK: Ints = field(init=False)
-    unknown: int = 0
-    """Records whose gold label the model does not have: misses, whatever it says."""
+    nats: float = 0.0
 
     def __post_init__(self) -> None:
-        self.confusion_KK = np.zeros((len(self.names), len(self.names)), dtype=np.int64)
+        self.confusion_KK = np.zeros((len(self.names) + 1, len(self.names)), dtype=np.int64)
 
-    def add(self, gold: Ints, predicted: Ints) -> None:
-        """Count records; a gold label that the model does not have is -1."""
-        known = gold >= 0
-        self.unknown += int((~known).sum())
-        np.add.at(self.confusion_KK, (gold[known], predicted[known]), 1)
+    def add(self, gold: Ints, probabilities_BK: Floats) -> None:
+        """Count records; a gold label that the model does not have is -1: a miss, whatever the model says."""
+        np.add.at(self.confusion_KK, (gold, probabilities_BK.argmax(1)), 1)
+        known = np.flatnonzero(gold >= 0)
+        self.nats -= float(np.log(probabilities_BK[known, gold[known]] + LEAST).sum())
 
     def scores(self) -> Scores:
-        """accuracy, macro_f1 over labels that occur or are predicted, labels, confusion."""
+        """accuracy, macro_f1 over labels that occur or are predicted, nats_per_text of known labels, and per label."""
         per_label = {
             name: _rates(int(c[k, k]), int(c[:, k].sum()), int(c[k].sum()))
             for c in [self.confusion_KK]
             for k, name in enumerate(self.names)
         }
         seen = [rates["f1"] for k, rates in enumerate(per_label.values()) if self._occurs(k)]
-        total = int(self.confusion_KK.sum()) + self.unknown
+        total, unknown = int(self.confusion_KK.sum()), int(self.confusion_KK[-1].sum())
         return {
             "accuracy": int(self.confusion_KK.trace()) / total if total else 0.0,
             "macro_f1": sum(seen) / len(seen) if seen else 0.0,
+            "nats_per_text": self.nats / max(1, total - unknown),
+            "unknown": unknown,
             "labels": per_label,
             "confusion": {
                 name: dict(zip(self.names, row.tolist(), strict=True))
-                for name, row in zip(self.names, self.confusion_KK, strict=True)
+                for name, row in zip(self.names, self.confusion_KK[:-1], strict=True)
             },
         }
 
@@ -63,18 +66,18 @@ class LabelScores:
 class TagScores:
     """Gold against predicted tag sequences: accuracy of words, and F1 of spans where tags are BIO."""
 
+    tags: Sequence[str]
+    """The model's tags: they decide whether spans are counted."""
     correct: int = 0
     words: int = 0
     spans: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     matched: Counter[str] = field(default_factory=Counter)
-    names: set[str] = field(default_factory=set)
 
     def add(self, gold: Sequence[str], predicted: Sequence[str]) -> None:
         """Count one sentence."""
         self.correct += sum(own == other for own, other in zip(gold, predicted, strict=True))
         self.words += len(gold)
-        self.names.update(gold, predicted)
         wanted, made = set(bio_spans(gold)), set(bio_spans(predicted))
         self.spans.update(span.label for span in wanted)
         self.found.update(span.label for span in made)
@@ -83,7 +86,7 @@ class TagScores:
     def scores(self) -> Scores:
         """Accuracy over words; with BIO tags also span_precision, span_recall, span_f1 and the same per label."""
         scores: Scores = {"accuracy": self.correct / self.words if self.words else 0.0}
-        if is_bio(self.names):
+        if is_bio(self.tags):
             rates = _rates(self.matched.total(), self.found.total(), self.spans.total())
             scores |= {f"span_{name}": value for name, value in rates.items() if name != "support"}
             scores["labels"] = {

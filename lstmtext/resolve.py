@@ -48,7 +48,11 @@ def settings_from(values: Mapping[str, object]) -> Settings:
 
 
 def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
-    """The inverse of `Settings.as_dict`."""
+    """The inverse of `Settings.as_dict`. Raises UsageError for a missing setting, whose default may have moved."""
+    for section, own in Settings().as_dict().items():
+        for name in own:
+            if name not in sections.get(section, {}):
+                raise UsageError(f"{section}.{name}", "is missing")
     return settings_from({f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()})
 
 

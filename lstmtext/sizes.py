@@ -35,7 +35,9 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
     batch = train.batch_tokens or _between(tokens // STEPS_PER_PASS, *BATCH_TOKENS)
     rows = generate.rows or _between(tokens // (STEPS_PER_PASS * generate.window), *ROWS)
     step = rows * generate.window if task == "generate" else batch
-    epochs = train.epochs or _between(round(STEPS * step / max(1, tokens)), *EPOCHS)
+    epochs = train.epochs
+    if not epochs and not train.budget:
+        epochs = _between(round(STEPS * step / max(1, tokens)), *EPOCHS)
     buckets = _between(1 << (2 * words).bit_length(), *BUCKETS)
     return replace(
         settings,

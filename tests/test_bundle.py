@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import lstmtext
-from lstmtext.bundle import Bundle, load_bundle, save_bundle
+from lstmtext.bundle import Bundle, HeadInfo, load_bundle, save_bundle
+from lstmtext.config import TextSettings
 from lstmtext.errors import ModelError, UsageError
-from lstmtext.folders import replacing
+from lstmtext.folders import check_output, replacing
+from lstmtext.text.tokenizer import Tokenizer
 
 
 @pytest.fixture
@@ -89,9 +91,69 @@ def test_a_description_that_is_not_complete_is_a_model_error(copy, values):
 
 def test_a_tokenizer_of_another_size_than_the_embedding_is_refused(classify_bundle, tmp_path):
     bundle = load_bundle(classify_bundle)
-    saved_again(bundle, tmp_path / "other", vocabulary_size=bundle.info.vocabulary_size + 1)
-    with pytest.raises(ModelError, match=f"has {bundle.tokenizer.size} entries; expected {bundle.tokenizer.size + 1}"):
+    smaller = Tokenizer.train(["a"], TextSettings(unit="char", vocabulary_size=9))
+    graph = (bundle.folder / "runtime.onnx").read_bytes()
+    save_bundle(tmp_path / "other", bundle.info, smaller, bundle.arrays(), graph)
+    with pytest.raises(ModelError, match=f"has {smaller.size} entries; expected {bundle.tokenizer.size}"):
         _ = load_bundle(tmp_path / "other").tokenizer
+
+
+def test_labels_and_embedding_must_have_the_sizes_of_the_weights(classify_bundle, tmp_path):
+    bundle = load_bundle(classify_bundle)
+    saved_again(bundle, tmp_path / "words", vocabulary_size=bundle.info.vocabulary_size + 1)
+    with pytest.raises(ModelError, match=r"'encoder\.embedding_VD' is \d+; expected \d+, as bundle\.json says"):
+        load_bundle(tmp_path / "words")
+    head = HeadInfo("classify", ("a", "b", "c"), {})
+    for heads in ({"labels": head}, {"other": head}):
+        saved_again(bundle, tmp_path / "labels", heads=heads)
+        with pytest.raises(ModelError, match=r"output\.bias' is (2|absent); expected 3"):
+            load_bundle(tmp_path / "labels")
+
+
+def test_a_setting_that_a_bundle_lacks_does_not_take_todays_default(copy):
+    content = json.loads((copy / "bundle.json").read_text())
+    del content["settings"]["classify"]["bypass_characters"]
+    changed(copy, settings=content["settings"])
+    with pytest.raises(ModelError, match=r"classify\.bypass_characters: is missing"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "predictions"])
+def test_a_bundle_that_holds_something_else_too_is_not_replaced(copy, name):
+    (copy / name).mkdir()
+    with pytest.raises(UsageError, match="holds other files"):
+        saved_again(load_bundle(copy), copy)
+    assert (copy / name).is_dir()
+
+
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    monkeypatch.chdir(tmp_path / "inner")
+    for folder in (Path(), Path(".."), tmp_path / "inner", Path("/")):
+        with pytest.raises(UsageError, match=r"cannot be replaced.*; use -o "):
+            check_output(folder, lambda _: True)
+    check_output(Path("new"), lambda _: True)
+
+
+def test_a_rename_that_fails_brings_the_old_folder_back(copy, monkeypatch):
+    rename = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if target == copy and not self.name.endswith(".old"):
+            raise OSError("full")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="full"), replacing(copy, is_old=lambda _: True):
+        pass
+    load_bundle(copy)
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_names_of_files_that_are_no_utf8_are_kept_readable(classify_bundle, tmp_path):
+    odd = b"caf\xe9.csv".decode("utf-8", "surrogateescape")
+    saved_again(load_bundle(classify_bundle), tmp_path / "other", data={"files": {odd: ""}})
+    assert load_bundle(tmp_path / "other").info.data["files"] == {odd: ""}
 
 
 def test_saving_and_loading_gives_the_same_bundle(classify_bundle, tmp_path):

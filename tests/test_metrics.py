@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 from seqeval.metrics import classification_report as seqeval_report
 from seqeval.scheme import IOB2
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, precision_recall_fscore_support
 
 from lstmtext.metrics import LabelScores, LanguageScores, TagScores
 
 NAMES = ("a", "b", "c", "d", "e")
 TAGS = ["O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+
+
+def sure(predicted, labels: int) -> np.ndarray:
+    """Probabilities of someone who is certain."""
+    return np.eye(labels)[np.asarray(predicted)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -18,11 +23,11 @@ def test_label_scores_are_those_of_scikit_learn(seed: int):
     gold, predicted = rng.integers(0, 3, 60), rng.integers(0, 4, 60)  # "d" is never gold, "e" does not occur
     counted = LabelScores(NAMES)
     for start in range(0, 60, 17):  # in batches
-        counted.add(gold[start : start + 17], predicted[start : start + 17])
+        counted.add(gold[start : start + 17], sure(predicted[start : start + 17], len(NAMES)))
     scores = counted.scores()
     assert scores["accuracy"] == pytest.approx(accuracy_score(gold, predicted))
     assert scores["macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro", zero_division=0))
-    assert (counted.confusion_KK == confusion_matrix(gold, predicted, labels=range(5))).all()
+    assert (counted.confusion_KK[:-1] == confusion_matrix(gold, predicted, labels=range(5))).all()
     expected = precision_recall_fscore_support(gold, predicted, labels=range(5), zero_division=0)
     for name, *values in zip(NAMES, *expected, strict=True):
         rates = scores["labels"][name]
@@ -32,15 +37,27 @@ def test_label_scores_are_those_of_scikit_learn(seed: int):
 
 def test_a_label_that_the_model_does_not_have_is_a_miss():
     counted = LabelScores(("a", "b"))
-    counted.add(np.array([0, 1, -1, -1]), np.array([0, 0, 1, 1]))
-    assert counted.unknown == 2
-    assert counted.scores()["accuracy"] == 1 / 4
-    assert counted.confusion_KK.tolist() == [[1, 0], [1, 0]]
+    counted.add(np.array([0, 0, 1, -1, -1]), sure([0, 1, 0, 1, 1], 2))
+    scores = counted.scores()
+    assert scores["unknown"] == 2
+    assert scores["accuracy"] == 1 / 5
+    assert scores["confusion"] == {"a": {"a": 1, "b": 1}, "b": {"a": 1, "b": 0}}
+    assert scores["labels"]["b"]["precision"] == 0.0  # as said of three, of which two have no such label
+
+
+def test_nats_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(5), 40)
+    gold = rng.integers(0, 5, 40)
+    counted = LabelScores(NAMES)
+    counted.add(gold, shares)
+    counted.add(np.array([-1]), shares[:1])  # what nobody can say costs nothing
+    assert counted.scores()["nats_per_text"] == pytest.approx(log_loss(gold, shares, labels=range(5)))
 
 
 def test_nothing_counted_scores_zero():
     assert LabelScores(NAMES).scores()["accuracy"] == LabelScores(NAMES).scores()["macro_f1"] == 0.0
-    assert TagScores().scores() == {"accuracy": 0.0}
+    assert TagScores(("NOUN",)).scores() == {"accuracy": 0.0}
     assert LanguageScores().scores() == {}
 
 
@@ -54,7 +71,7 @@ def test_span_scores_are_those_of_seqeval_in_strict_iob2(seed: int):
     predicted = [
         np.where(changed, rng.choice(TAGS, len(tags)), tags).tolist() for tags, changed in zip(gold, noise, strict=True)
     ]
-    counted = TagScores()
+    counted = TagScores(TAGS)
     for own, other in zip(gold, predicted, strict=True):
         counted.add(own, other)
     scores = counted.scores()
@@ -71,8 +88,20 @@ def test_span_scores_are_those_of_seqeval_in_strict_iob2(seed: int):
     assert scores["accuracy"] == pytest.approx(accuracy_score(*flat))
 
 
+def test_a_tag_that_the_model_does_not_have_is_a_missed_span():
+    counted = TagScores(("O", "B-A"))
+    counted.add(["B-A", "B-X", "O"], ["B-A", "O", "O"])
+    assert counted.scores()["span_recall"] == 0.5
+
+
+def test_bio_tags_without_any_span_still_have_a_span_score():
+    counted = TagScores(("O", "B-A"))
+    counted.add(["O"], ["O"])
+    assert counted.scores()["span_f1"] == 0.0
+
+
 def test_tags_without_a_scheme_have_an_accuracy_only():
-    counted = TagScores()
+    counted = TagScores(("NOUN", "VERB"))
     counted.add(["NOUN", "VERB"], ["NOUN", "NOUN"])
     assert counted.scores() == {"accuracy": 0.5}
 

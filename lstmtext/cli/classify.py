@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import json_line, parse_records, read_groups, remark, write_lines
+from lstmtext.cli.streams import RecordLines, json_line, read_groups, remark, write_lines
 
 if TYPE_CHECKING:
     from lstmtext.runtime.predictors import TextPredictor
@@ -19,7 +19,7 @@ def classify(
     file: options.File = "-",
     top: Annotated[int, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")] = 1,
     format_name: Annotated[str, typer.Option("--format", help="tsv or jsonl.")] = "tsv",
-    text_column: Annotated[str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")] = "text",
+    text_column: options.TextKey = None,
     head: options.Head = None,
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
@@ -38,12 +38,14 @@ def classify(
     output = options.chosen_format(format_name, OUTPUTS)
     bundle = load_bundle(model)
     predictor = TextPredictor(bundle, *bundle.head(head, "classify"), threads=threads)
+    lines = RecordLines(text_column, as_json=output == "jsonl")
     cut = 0
-    for lines in read_groups(file):
-        records = parse_records(lines, text_column, as_json=output == "jsonl")
-        cut += write_answers(predictor, records, text_column, top, as_json=output == "jsonl")
+    for group in read_groups(file):
+        cut += write_answers(predictor, lines.parse(group), lines.column, top, as_json=output == "jsonl")
     if cut:
         remark(f"{cut} texts were longer than the model reads and lost their middle", quiet=quiet)
+    for text in lines.remarks():
+        remark(text, quiet=quiet)
 
 
 def write_answers(
@@ -57,7 +59,7 @@ def write_answers(
             best = answer.probabilities_K.argsort(kind="stable")[::-1][:top]
             pairs = [(predictor.labels[k], float(answer.probabilities_K[k])) for k in best]
             if not as_json:
-                yield "\t".join(f"{label}\t{probability:.4f}" for label, probability in pairs)
+                yield "\t".join(f"{' '.join(label.split())}\t{probability:.4f}" for label, probability in pairs)
                 continue
             key = "predicted_label" if "label" in record else "label"  # a gold label passes through
             said: dict[str, object] = {key: pairs[0][0], "probability": round(pairs[0][1], 4)}

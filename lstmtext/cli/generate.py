@@ -55,10 +55,10 @@ def generate(
     sampling = Sampling(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed)
     bundle = load_bundle(model)
     predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"), threads=threads)
-    rng = np.random.default_rng(seed)
-    prompts = [prompt] if prompt is not None else _prompts()
+    prompts = [_clean(prompt)] if prompt is not None else _prompts()
     count = 0
     for text in prompts:
+        rng = np.random.default_rng(seed)  # afresh, so that the text does not depend on the prompts before
         for _ in range(samples):
             write_text("\n" * bool(count) + text)
             for piece in generate_text(predictor, bundle.tokenizer, text, sampling, rng):
@@ -67,6 +67,11 @@ def generate(
             count += 1
     if not count:
         remark("no prompts on standard input; give one with --prompt", quiet=quiet)
+
+
+def _clean(prompt: str) -> str:
+    """An argument as text: bytes that are no UTF-8 become U+FFFD, as on standard input."""
+    return prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _prompts() -> Iterator[str]:

@@ -20,6 +20,9 @@ Model = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder
 Head = Annotated[str | None, typer.Option("--head", help="Name of the head.")]
 DataFormat = Annotated[str | None, typer.Option("--format", help=f"Format of the data: {FORMATS}.")]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column that holds the text.")]
+TextKey = Annotated[
+    str | None, typer.Option("--text-column", help="Lines are JSON objects with the text under this key ('text').")
+]
 LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column that holds the label.")]
 TagColumn = Annotated[
     str | None, typer.Option("--tag-column", help="Column that holds the tag: a number from 1, or a name.")

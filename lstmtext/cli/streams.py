@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Protocol, cast
@@ -68,20 +69,37 @@ def json_line(record: object) -> str:
     return json.dumps(record, ensure_ascii=False)
 
 
-def parse_records(lines: Iterable[str], text_column: str, *, as_json: bool) -> list[dict[str, object]]:
-    """Lines of input as records; with `as_json`, a JSON object with a text is taken as it is."""
-    return [_parse_record(line, text_column) if as_json else {text_column: line} for line in lines]
+class RecordLines:
+    """Lines of input as records that hold their text under `column`."""
 
+    def __init__(self, text_column: str | None, *, as_json: bool) -> None:
+        self.column = text_column or "text"
+        self._as_json = as_json or text_column is not None
+        self.strays = 0
+        """JSON objects without a text in the column; they were read as plain lines."""
 
-def _parse_record(line: str, text_column: str) -> dict[str, object]:
-    if line.startswith("{"):
-        try:
-            record = load_json(line)
-        except (ValueError, RecursionError):
-            return {text_column: line}
-        if isinstance(record.get(text_column), str):
-            return cast(dict[str, object], record)
-    return {text_column: line}
+    def parse(self, lines: Iterable[str]) -> list[dict[str, object]]:
+        """A record a line; where JSON is expected, an object with a text is taken as it is."""
+        return [self._parse(line) if self._as_json else {self.column: line} for line in lines]
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know at the end."""
+        if self.strays:
+            yield (
+                f"{self.strays} JSON objects have no text under '{self.column}' and were read as plain lines; "
+                "name another key with --text-column"
+            )
+
+    def _parse(self, line: str) -> dict[str, object]:
+        if line.startswith("{"):
+            try:
+                record = load_json(line)
+            except (ValueError, RecursionError):
+                return {self.column: line}
+            if isinstance(record.get(self.column), str):
+                return cast(dict[str, object], record)
+            self.strays += 1
+        return {self.column: line}
 
 
 def _blocks(name: str) -> Iterator[bytes]:
@@ -90,7 +108,7 @@ def _blocks(name: str) -> Iterator[bytes]:
             reader = cast(_ReadsWhatIsThere, stream)
             while block := reader.read1(READ_BYTES):
                 yield block
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:  # gzip reports a broken archive as any of them
         if isinstance(error, BrokenPipeError):
             raise
         raise DataError(name, f"cannot be read: {error}", hint="check FILE") from error

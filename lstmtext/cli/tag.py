@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import parse_records, read_groups, write_lines
+from lstmtext.cli.streams import RecordLines, read_groups, remark, write_lines
 from lstmtext.cli.tag_formats import TAG_FORMATS, TaggedLine
 
 
@@ -14,9 +14,10 @@ def tag(
     file: options.File = "-",
     format_name: Annotated[str, typer.Option("--format", help=", ".join(TAG_FORMATS) + ".")] = "conll",
     pretokenized: Annotated[bool, typer.Option("--pretokenized", help="Words are what stands between spaces.")] = False,
-    text_column: Annotated[str, typer.Option("--text-column", help="Key of the text in lines that are JSON.")] = "text",
+    text_column: options.TextKey = None,
     head: options.Head = None,
     threads: options.Threads = 0,
+    quiet: options.Quiet = False,
 ) -> None:
     r"""Split each line into words and print their tags.
 
@@ -37,9 +38,12 @@ def tag(
     predictor = SentencePredictor(bundle, *bundle.head(head, "tag"), threads=threads)
     has_spans = is_bio(predictor.tags)
     split = split_on_spaces if pretokenized else split_words
-    for lines in read_groups(file):
-        records = parse_records(lines, text_column, as_json=output == "jsonl")
-        words = [split(str(record[text_column])) for record in records]
+    lines = RecordLines(text_column, as_json=output == "jsonl")
+    for group in read_groups(file):
+        records = lines.parse(group)
+        words = [split(str(record[lines.column])) for record in records]
         tags = predictor.predict([[word.text for word in own] for own in words])
-        tagged = (TaggedLine(*parts, text_column, has_spans) for parts in zip(records, words, tags, strict=True))
+        tagged = (TaggedLine(*parts, lines.column, has_spans) for parts in zip(records, words, tags, strict=True))
         write_lines(TAG_FORMATS[output](line) for line in tagged)
+    for text in lines.remarks():
+        remark(text, quiet=quiet)

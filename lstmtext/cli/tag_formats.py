@@ -57,7 +57,8 @@ def _jsonl(line: TaggedLine) -> str:
             {"label": label, "start": start, "end": end, "text": line.text[start:end]}
             for label, start, end in line.spans
         ]
-    return json_line({**line.record, **said})
+    known = {f"gold_{key}": line.record[key] for key in ("words", "tags", "spans") if key in line.record}
+    return json_line({**line.record, **known, **said})
 
 
 def _inline(line: TaggedLine) -> str:

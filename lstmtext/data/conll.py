@@ -66,8 +66,9 @@ def read_conllu(source: Source, tag_column: str | None = None) -> Iterator[Sente
                 )
             if "-" not in fields[0] and "." not in fields[0]:  # 1-2 is a multiword token, 8.1 an empty node
                 start = start if words else number
+                entity = _entity(fields) if tag_column is None else ""
                 words.append(fields[1])
-                tags.append(_tag(source, number, _entity(fields) or fields[chosen]))
+                tags.append(_tag(source, number, entity or fields[chosen]))
     if words:
         yield Sentence(tuple(words), tuple(tags), start)
 

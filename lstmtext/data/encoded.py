@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lstmtext.config import Settings, TaskName
-from lstmtext.errors import DataError
+from lstmtext.errors import DataError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.resolve import settings_from_sections
 from lstmtext.text.arrays import Ints
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import datasets
 
 DESCRIPTION = "preprocess.json"
+TOKENIZER = "tokenizer.json"
+DATA = "data"
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,25 @@ class Facts:
 
 
 class Ragged:
-    """A column of lists as one flat array and offsets."""
+    """A column of lists, left in Arrow's memory-mapped chunks."""
 
     def __init__(self, column: Any) -> None:  # noqa: ANN401  # a pyarrow ChunkedArray of lists
-        joined = column.combine_chunks()
-        self.values = joined.flatten().to_numpy(zero_copy_only=False)
-        lengths = [chunk.value_lengths().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-        self.lengths = np.concatenate([np.zeros(0, dtype=np.int64), *lengths]).astype(np.int64)
-        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        self._chunks = [(chunk.offsets.to_numpy(), chunk.values.to_numpy()) for chunk in column.chunks]
+        counts = [len(offsets) - 1 for offsets, _ in self._chunks]
+        self._firsts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        lengths = [np.diff(offsets) for offsets, _ in self._chunks]
+        self.lengths: Ints = np.concatenate([np.zeros(0, dtype=np.int64), *lengths]).astype(np.int64)
 
     def __getitem__(self, index: int) -> Any:  # noqa: ANN401  # a slice of `values`, whatever its type
-        return self.values[self.offsets[index] : self.offsets[index + 1]]
+        chunk = int(np.searchsorted(self._firsts, index, side="right")) - 1
+        offsets, values = self._chunks[chunk]
+        place = index - self._firsts[chunk]
+        return values[offsets[place] : offsets[place + 1]]
+
+    def joined(self) -> Any:  # noqa: ANN401  # an array of whatever type the lists hold
+        """All lists one after the other; a view of the file where it is one chunk."""
+        parts = [values[offsets[0] : offsets[-1]] for offsets, values in self._chunks]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype=np.int32), *parts])
 
 
 class EncodedTexts(Sequence[TextExample]):
@@ -106,7 +116,7 @@ class EncodedStream:
     """Running text as one array of ids, with the counts that rates of a language model are spread over."""
 
     def __init__(self, table: "datasets.Dataset") -> None:
-        self.ids: Ints = Ragged(table.data.column("ids")).values
+        self.ids: Ints = Ragged(table.data.column("ids")).joined()
         self.characters, self.bytes, self.words = (
             int(table.data.column(name).to_numpy().sum()) for name in ("characters", "bytes", "words")
         )
@@ -149,16 +159,21 @@ class EncodedData:
 
 def save_encoded(data: EncodedData, folder: Path) -> None:
     """Write an encoded dataset; an older one in its place stays until the new one is whole."""
-    with replacing(folder, is_old=is_encoded) as fresh:
-        data.tables.save_to_disk(str(fresh / "data"))
-        (fresh / "tokenizer.json").write_text(data.tokenizer.to_json(), encoding="utf-8")
+    with replacing(folder, is_old=holds_only_encoded) as fresh:
+        data.tables.save_to_disk(str(fresh / DATA))
+        (fresh / TOKENIZER).write_text(data.tokenizer.to_json(), encoding="utf-8")
         description = {"format": 1, "facts": data.facts.__dict__, "settings": data.settings.as_dict()}
-        (fresh / DESCRIPTION).write_text(json.dumps(description, indent=2, ensure_ascii=False), encoding="utf-8")
+        (fresh / DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
 
 
 def is_encoded(folder: Path) -> bool:
     """Whether a folder is one that `preprocess` wrote."""
     return (folder / DESCRIPTION).is_file()
+
+
+def holds_only_encoded(folder: Path) -> bool:
+    """Whether an encoded dataset is all that a folder holds, so that it may be replaced."""
+    return {path.name for path in folder.iterdir()} == {DATA, TOKENIZER, DESCRIPTION}
 
 
 def load_encoded(folder: Path) -> EncodedData:
@@ -167,15 +182,14 @@ def load_encoded(folder: Path) -> EncodedData:
 
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        tables = datasets.load_from_disk(str(folder / "data"))
-        tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
-        facts = _facts_from(description["facts"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tables = datasets.load_from_disk(str(folder / DATA))
+        tokenizer = (folder / TOKENIZER).read_text(encoding="utf-8")
+        facts, settings = _facts_from(description["facts"]), settings_from_sections(description["settings"])
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
         raise DataError(
             folder, f"is not a complete encoded dataset: {error}", hint="run lstmtext preprocess again"
         ) from error
-    settings = settings_from_sections(description["settings"])
-    return EncodedData(Tokenizer.from_json(tokenizer, folder / "tokenizer.json"), settings, facts, tables)
+    return EncodedData(Tokenizer.from_json(tokenizer, folder / TOKENIZER), settings, facts, tables)
 
 
 def _facts_from(content: dict[str, Any]) -> Facts:

@@ -34,14 +34,14 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         raise UsageError("standard input", "named more than once", expected="- once")
     remarks = []
     columns = request.columns
-    stdin_rows = train[0].name == "-" and train[0].format in ROW_READERS  # cannot be looked at twice
+    unseen_rows = train[0].once and train[0].format in ROW_READERS  # cannot be looked at twice
     task = request.task
     if task is None:
-        if stdin_rows:
-            raise UsageError("standard input", "its task cannot be read ahead", hint="name it with --task")
+        if unseen_rows:
+            raise UsageError(train[0].place(), "its task cannot be read ahead", hint="name it with --task")
         task, reason = infer_task(train[0], columns)
         remarks.append(f"task {task}, from {reason}; --task chooses another")
-    if train[0].format in ROW_READERS and not stdin_rows and task != "tag":
+    if train[0].format in ROW_READERS and not unseen_rows and task != "tag":
         place = train[0].place()
         found = columns_of(train[0])
         text = find_column(found, columns.text, names.TEXT_NAMES, flag="--text-column", place=place)

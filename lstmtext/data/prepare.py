@@ -29,6 +29,8 @@ from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 if TYPE_CHECKING:
     import datasets
 
+FEWEST_TOKENS = 3
+"""A language model needs a token to read and one to foretell, besides the end."""
 CHUNK = 1000
 """Records encoded at once."""
 
@@ -92,7 +94,8 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
     scheme = detect_scheme(train["tags"])
     names = Labels.collect(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
     if len(names) < 2:
-        raise DataError(plan.train[0].place(), f"only one tag, '{names.names[0]}'", expected="at least two")
+        found = f"only one tag, '{names.names[0]}'" if names.names else "no words"
+        raise DataError(plan.train[0].place(), found, expected="at least two tags")
     settings, tokenizer = _tokenizer(
         plan, settings, lambda: (" " + " ".join(words) for words in _texts(train, "words"))
     )
@@ -144,6 +147,10 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
 
     columns = {"ids": ["int32"], "characters": "int64", "bytes": "int64", "words": "int64"}
     tables = _encode_splits(train, valid, work, encode, columns)
+    for split, sources in (("train", plan.train), ("validation", plan.valid or plan.train)):
+        if _token_count(tables[split]) < FEWEST_TOKENS:
+            expected = f"{FEWEST_TOKENS} tokens for {split}"
+            raise DataError(sources[0].place(), "too little text to learn from", expected=expected)
     return _finish(plan, settings, tokenizer, tables, facts, Labels(()), Counter())
 
 
@@ -186,7 +193,8 @@ def _read_splits(
 def _tokenizer(plan: DataPlan, settings: Settings, texts: Callable[[], Iterable[str]]) -> tuple[Settings, Tokenizer]:
     """The tokenizer of a plan, or one learned from the texts, and settings with its size."""
     if plan.tokenizer is not None:
-        return replace(settings, text=replace(settings.text, vocabulary_size=plan.tokenizer.size)), plan.tokenizer
+        text = replace(settings.text, unit=plan.tokenizer.unit, vocabulary_size=plan.tokenizer.size)
+        return replace(settings, text=text), plan.tokenizer
     text = fit_vocabulary(settings.text, sum(map(len, texts())))
     return replace(settings, text=text), Tokenizer.train(texts(), text)
 
@@ -245,10 +253,14 @@ def _finish(
         label_counts={name: label_counts[name] for name in names.names},
         sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid)},
         scheme=scheme,
-        train_tokens=int(Ragged(tables["train"].data.column("ids")).lengths.sum()),
+        train_tokens=_token_count(tables["train"]),
         **{name: int(np.int64(count)) for name, count in counted.items()},
     )
     return EncodedData(tokenizer, settings, facts, tables)
+
+
+def _token_count(table: "datasets.Dataset") -> int:
+    return int(Ragged(table.data.column("ids")).lengths.sum())
 
 
 def _fingerprint(source: Source) -> str:

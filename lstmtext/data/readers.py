@@ -9,7 +9,7 @@ from lstmtext.config import TaskName
 from lstmtext.data import columns as names
 from lstmtext.data.columns import Columns, find_column, guess
 from lstmtext.data.conll import read_conll, read_conllu
-from lstmtext.data.hub import read_dataset
+from lstmtext.data.hub import read_dataset, read_parquet
 from lstmtext.data.records import Passage, Sentence, TextRecord
 from lstmtext.data.sources import Source, read_lines
 from lstmtext.data.tables import Row, read_csv, read_jsonl, read_tsv
@@ -19,7 +19,7 @@ ROW_READERS: dict[str, Callable[[Source], Iterator[tuple[int, Row]]]] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_jsonl,
-    "parquet": read_dataset,
+    "parquet": read_parquet,
     "dataset": read_dataset,
 }
 SENTENCE_READERS: dict[str, Callable[[Source, str | None], Iterator[Sentence]]] = {
@@ -29,7 +29,7 @@ SENTENCE_READERS: dict[str, Callable[[Source, str | None], Iterator[Sentence]]] 
 READERS = ("text", *ROW_READERS, *SENTENCE_READERS)
 """Every format, by the name that `--format` takes."""
 
-PASSAGE_CHARACTERS = 1 << 12
+PASSAGE_CHARACTERS = 1 << 10
 """Running text is read in pieces of about this size, cut at line ends."""
 
 
@@ -133,11 +133,15 @@ def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:
     words = tags = ""
     for line, row in ROW_READERS[source.format](source):
         place = source.place(line)
-        words = words or find_column(row.keys(), None, names.WORD_NAMES, flag="--format", place=place)
+        words = words or find_column(row.keys(), None, names.WORD_NAMES, flag=None, place=place)
         tags = tags or find_column(row.keys(), columns.tag, names.TAG_NAMES, flag="--tag-column", place=place)
         own_words, own_tags = row.get(words), row.get(tags)
         if not isinstance(own_words, list) or not isinstance(own_tags, list) or len(own_words) != len(own_tags):
             raise DataError(place, f"'{words}' and '{tags}' do not match", expected="two lists of the same length")
+        odd = [item for item in own_words if not isinstance(item, str | int | float)]
+        odd += [item for item in own_tags if not isinstance(item, str | int) or item == ""]
+        if odd:
+            raise DataError(place, f"found {odd[0]!r} among words and tags", expected="texts, and no empty tag")
         yield Sentence(tuple(map(str, own_words)), tuple(map(str, own_tags)), line)
 
 

@@ -7,10 +7,11 @@ UTF-8. What the lines mean is left to the readers of each format.
 import gzip
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from lstmtext.errors import DataError, UsageError
 
@@ -44,6 +45,11 @@ class Source:
     name: str
     format: str
 
+    @property
+    def once(self) -> bool:
+        """Whether it can be read only once, as standard input and named pipes."""
+        return self.name == "-" or Path(self.name).is_fifo()
+
     def place(self, line: int | None = None) -> str:
         """How an error names this source: `file:line`."""
         shown = "standard input" if self.name == "-" else self.name
@@ -57,7 +63,12 @@ def find_source(name: str, format_name: str | None = None) -> Source:
     """
     if name.startswith(HUB_PREFIX):
         return Source(name, "dataset")
-    if Path(name.partition("#")[0]).is_dir():  # FOLDER or FOLDER#split
+    if (folder := Path(name.partition("#")[0])).is_dir():  # FOLDER or FOLDER#split
+        from lstmtext.data.encoded import is_encoded
+
+        if is_encoded(folder):
+            hint = "give it to train alone, or name the raw files"
+            raise UsageError(name, "is a folder of lstmtext preprocess", expected="raw data", hint=hint)
         return Source(name, "dataset")
     if name != "-" and not Path(name).exists():
         raise DataError(
@@ -87,18 +98,19 @@ def read_lines(source: Source) -> Iterator[tuple[int, str]]:
     """
     number = 0
     try:
-        with _open(source) as stream:
+        with open_bytes(source) as stream:
             for number, raw in enumerate(stream, start=1):
                 yield number, _decode(source, number, raw)
     except (OSError, EOFError, zlib.error) as error:  # gzip reports a broken archive as any of them
         raise DataError(source.place(number), f"cannot be read: {error}") from error
 
 
-def _open(source: Source) -> AbstractContextManager[Iterable[bytes]]:
+def open_bytes(source: Source) -> AbstractContextManager[IO[bytes]]:
+    """The bytes of a file or of standard input, unpacked where the name ends in `.gz`."""
     if source.name == "-":
         return nullcontext(sys.stdin.buffer)
     if source.name.endswith(".gz"):
-        return gzip.open(source.name, "rb")
+        return cast(IO[bytes], gzip.open(source.name, "rb"))
     return Path(source.name).open("rb")
 
 

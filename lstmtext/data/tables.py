@@ -66,7 +66,9 @@ def load_json(line: str) -> Any:  # noqa: ANN401  # whatever JSON can hold
 
 
 def _read_delimited(source: Source, rows: "_CsvRows") -> Iterator[tuple[int, Row]]:
-    header = _next(source, rows)
+    header: list[str] | None = []
+    while header == []:  # empty lines before it
+        header = _next(source, rows)
     if header is None:
         return
     repeated = {name for name in header if header.count(name) > 1}
@@ -93,4 +95,5 @@ def _next(source: Source, rows: "_CsvRows") -> list[str] | None:
     try:
         return next(rows, None)
     except csv.Error as error:
-        raise DataError(source.place(line), f"is not CSV: {error}", hint="check the quotes") from error
+        found = f"is not {source.format.upper()}: {error}"
+        raise DataError(source.place(line), found, hint="check the quotes and the line ends") from error

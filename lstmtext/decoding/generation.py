@@ -47,8 +47,9 @@ def generate_text(
     model: StepModel[State], tokenizer: Tokenizer, prompt: str, sampling: Sampling, rng: np.random.Generator
 ) -> Iterator[str]:
     """Pieces of the text that follows a prompt, up to a stop text."""
-    ids = generate(model, tokenizer.encode(prompt), sampling, rng)
-    return until_stop(tokenizer.decode_stream(ids), sampling.stop)
+    before = tokenizer.encode(prompt)
+    ids = generate(model, before, sampling, rng)
+    return until_stop(tokenizer.decode_stream(ids, before), sampling.stop)
 
 
 def until_stop(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:

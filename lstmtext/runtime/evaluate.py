@@ -42,7 +42,7 @@ def _texts(
     predictor = TextPredictor(bundle, *head, threads=threads)
     labels = Labels(predictor.labels)
     scores = LabelScores(labels.names)
-    count = unknown = 0
+    count = 0
     for records in _chunks(read_texts(sources, columns, labelled=True)):
         answers = predictor.predict([record.text for record in records])
         gold = [
@@ -50,8 +50,7 @@ def _texts(
             for record in records
             if record.label is not None
         ]
-        unknown += gold.count(NO_TARGET)
-        scores.add(np.array(gold), np.array([answer.probabilities_K.argmax() for answer in answers]))
+        scores.add(np.array(gold), np.array([answer.probabilities_K for answer in answers]))
         count += len(records)
     return count, scores.scores()
 
@@ -62,7 +61,7 @@ def _sentences(
     predictor = SentencePredictor(bundle, *head, threads=threads)
     sentences = list(read_sentences(sources, columns))
     scheme = detect_scheme(sentence.tags for sentence in sentences)
-    scores = TagScores()
+    scores = TagScores(predictor.tags)
     for chunk in _chunks(sentences):
         for sentence, tags in zip(chunk, predictor.predict([sentence.words for sentence in chunk]), strict=True):
             scores.add(to_bio(sentence.tags, scheme)[0], tags)

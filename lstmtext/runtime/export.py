@@ -202,4 +202,5 @@ def _ngram_bypass(graph: Graph, head: Arrays) -> str:
     safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(1e-6, dtype=np.float32)))
     scaled_BF1 = graph.add("Unsqueeze", graph.add("Div", weights_BF, safe_B1), graph.constant([2]))
     rows_BFK = graph.add("Gather", graph.constant(head["bypass.table_NK"] * head["factors"][1]), ngrams_BF)
-    return graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)
+    summed_BK = graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)
+    return graph.add("Add", summed_BK, graph.constant(head["bypass.bias_K"] * head["factors"][1]))

@@ -21,6 +21,8 @@ from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
 
 BATCH_TOKENS = 8192
 """Token places in a batch: large enough for full vector units, small enough for the cache."""
+NGRAMS_PER_PLACE = 8
+"""N-grams of a text that cost about as much memory as one token place."""
 WINDOW = 256
 """Tokens that a language model reads at once."""
 
@@ -59,7 +61,8 @@ class TextPredictor:
             probabilities_BK = softmax(self._engine.run(inputs)[0].astype(np.float64))
             return (TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True))
 
-        return _in_batches([len(example.ids) for example in examples], run)
+        sizes = [max(len(example.ids), len(example.ngrams) // NGRAMS_PER_PLACE) for example in examples]
+        return _in_batches(sizes, run)
 
 
 class SentencePredictor:

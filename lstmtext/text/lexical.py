@@ -19,10 +19,11 @@ Hashes = npt.NDArray[np.uint64]
 
 FORMS = 9
 """Features of one word: itself, lower-cased, prefixes of 1 to 3, suffixes of 1 to 4 … see `_word_forms`."""
-TELLING = (0, 1, 3, 7)
-"""Which of them nearly tell the word: itself, lower-cased, its longest prefix and suffix."""
 FEATURES = 3 * FORMS
 """Features of a word in its sentence: its own forms and those of both neighbours."""
+
+CACHED_LENGTH = 32
+"""Longer words are hashed anew each time, so that a stream of long ones fills no memory."""
 
 # Odd multipliers of 64 bits spread the bits of a product (Knuth, TAOCP 6.4; Steele et al., 2014).
 _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
@@ -63,16 +64,25 @@ def _hash(text: str) -> int:
     return zlib.crc32(data) << 32 | zlib.adler32(data)
 
 
-@lru_cache(maxsize=1 << 16)
 def _word_pieces(word: str, characters: int) -> tuple[int, ...]:
     """Hashes of the n-grams inside one word; a word that is shorter than that has none."""
+    make = _cached_pieces if len(word) <= CACHED_LENGTH else _cached_pieces.__wrapped__
+    return make(word, characters)
+
+
+@lru_cache(maxsize=1 << 16)
+def _cached_pieces(word: str, characters: int) -> tuple[int, ...]:
     bordered = f"<{word}>"
     sizes = (characters - 1, characters)
     return tuple(_hash("c " + bordered[at : at + n]) for n in sizes for at in range(len(bordered) - n + 1))
 
 
-@lru_cache(maxsize=1 << 17)
 def _word_forms(word: str) -> tuple[int, ...]:
+    return _cached_forms(word) if len(word) <= CACHED_LENGTH else _cached_forms.__wrapped__(word)
+
+
+@lru_cache(maxsize=1 << 17)
+def _cached_forms(word: str) -> tuple[int, ...]:
     lower = word.lower()
     forms = (
         "w " + word,

@@ -11,7 +11,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers.decoders import DecodeStream
 
-from lstmtext.config import TextSettings
+from lstmtext.config import TextSettings, Unit
 from lstmtext.errors import ModelError
 from lstmtext.text.words import WORD_PATTERN
 
@@ -30,7 +30,13 @@ class Tokenizer:
         self.backend = backend
         self.size = backend.get_vocab_size()
         self.unknown_id = backend.token_to_id(UNKNOWN)
-        self._joins_words = backend.decoder is None
+
+    @property
+    def unit(self) -> Unit:
+        """What a token is; each unit joins its tokens in its own way."""
+        if self.backend.decoder is None:
+            return "word"
+        return "bpe" if self.unknown_id is None else "char"
 
     @classmethod
     def train(cls, texts: Iterable[str], settings: TextSettings) -> "Tokenizer":
@@ -73,10 +79,10 @@ class Tokenizer:
         """The text of ids; boundaries and padding vanish."""
         return "".join(self.decode_stream(ids))
 
-    def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
-        """Pieces of text as ids arrive; a character that spans several ids comes with its last one."""
+    def decode_stream(self, ids: Iterable[int], after: Sequence[int] = ()) -> Iterator[str]:
+        """Pieces of text as ids arrive, to stand after other ids; a character of several ids comes with its last."""
         printable = (token for token in ids if token not in (PAD_ID, BOUNDARY_ID))
-        return self._join(printable) if self._joins_words else self._stream(printable)
+        return self._join(printable, after) if self.unit == "word" else self._stream(printable)
 
     def _stream(self, ids: Iterable[int]) -> Iterator[str]:
         stream = DecodeStream(skip_special_tokens=False)
@@ -85,8 +91,8 @@ class Tokenizer:
             if piece:
                 yield piece
 
-    def _join(self, ids: Iterable[int]) -> Iterator[str]:
-        previous = "\n"
+    def _join(self, ids: Iterable[int], after: Sequence[int]) -> Iterator[str]:
+        previous = (self.backend.id_to_token(after[-1]) if after else None) or "\n"
         for token in ids:
             word = self.backend.id_to_token(token) or UNKNOWN
             glued = word in NO_SPACE_BEFORE or previous in NO_SPACE_AFTER

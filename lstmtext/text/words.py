@@ -11,7 +11,7 @@ import regex
 WORD_PATTERN = "|".join(
     (
         r"https?://\S+|www\.\S+",
-        r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+        r"[\w.+-]{1,64}@[\w-]{1,255}(?:\.[\w-]+)+",  # bounded, or runs without an @ would take quadratic time
         r"<\w+>",  # placeholders of prepared corpora, such as <unk>
         r"[@#]\w+",
         r"(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs|e\.g|i\.e|inc|ltd|co)\.",

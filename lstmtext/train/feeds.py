@@ -4,7 +4,7 @@ A feed gives the batches of one pass. Its order depends only on the random gener
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -121,9 +121,10 @@ def sentence_feed(data: EncodedData, split: str, settings: Settings) -> RecordFe
 
 
 def train_feed(data: EncodedData, settings: Settings) -> Feed:
-    """The training batches of a dataset."""
+    """The training batches of a dataset; a classifier's bypass is not trained by steps, so texts have no n-grams."""
+    without_ngrams = replace(settings, classify=replace(settings.classify, bypass=False))
     feeds: dict[str, Callable[[], Any]] = {
-        "classify": lambda: text_feed(data, "train", settings),
+        "classify": lambda: text_feed(data, "train", without_ngrams),
         "tag": lambda: sentence_feed(data, "train", settings),
         "generate": lambda: StreamFeed(data.stream("train").ids, settings),
     }

@@ -13,7 +13,6 @@ from torch import nn
 
 from lstmtext.config import Settings
 from lstmtext.nn.encoder import StreamState
-from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.model import Batch, Model
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import Feed
@@ -41,11 +40,10 @@ class StepReport:
 def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own."""
     train = settings.train
-    head = settings.classify if isinstance(model.head, Classifier) else settings.tag
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if "bypass" in name:
-            group = (head.bypass_decay, head.bypass_rate)
+            group = (0.0, settings.tag.bypass_rate)
         else:
             group = (train.weight_decay if parameter.ndim > 1 else 0.0, 1.0)
         groups.setdefault(group, []).append(parameter)
@@ -82,7 +80,8 @@ def training_steps(model: Model, feed: Feed, settings: Settings, precision: str)
             loss, carried = _step(model, optimizer, batch, carried, rate=rate, clip=train.clip, precision=precision)
             step += 1
             epochs = epoch + share
-            progress = (time.monotonic() - started) / train.budget if train.budget else epochs / train.epochs
+            spent = (time.monotonic() - started) / train.budget if train.budget else 0.0
+            progress = max(spent, epochs / train.epochs if train.epochs else 0.0)
             yield StepReport(step, epochs, min(progress, 1.0), loss, _token_count(batch), rate)
             if progress >= 1.0 and train.budget:
                 return

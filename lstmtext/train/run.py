@@ -5,6 +5,7 @@ the best weights so far saved as a bundle.
 """
 
 import copy
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import torch
 
 from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, save_bundle
@@ -24,9 +24,9 @@ from lstmtext.metrics import Scores
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays
 from lstmtext.runtime.export import export_graph
-from lstmtext.tasks import TASKS
+from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats
-from lstmtext.text.lexical import rows_of
+from lstmtext.train.bypass import fit_bypass
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
@@ -55,6 +55,7 @@ class Validation:
     score_name: str
     score: float
     best: float
+    """The score of the weights that are kept."""
     improved: bool
     seconds: float
     """Since training began."""
@@ -82,14 +83,13 @@ class _Best:
     """The best weights so far."""
 
     arrays: dict[str, Floats] = field(default_factory=dict)
-    scores: Scores = field(default_factory=dict)
-    value: float | None = None
+    scores: Scores | None = None
     epochs: float = 0.0
     misses: int = 0
 
-    def take(self, model: Model, scores: Scores, value: float, epochs: float) -> None:
+    def take(self, model: Model, scores: Scores, epochs: float) -> None:
         """Remember a model that is better than all before."""
-        self.arrays, self.scores, self.value, self.epochs = model_arrays(model), scores, value, epochs
+        self.arrays, self.scores, self.epochs = model_arrays(model), scores, epochs
         self.misses = 0
 
 
@@ -103,21 +103,21 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo:
     listener.started(parameters=parameters, precision=precision, device=str(device))
     started = time.monotonic()
     best = _Best()
-    with _interruptible() as interrupted:
+    with _interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         tokens, epochs = _train_until_done(job, model, precision, best, interrupted, listener)
-    training = {
-        "epochs": round(epochs, 3),
-        "best_epoch": round(best.epochs, 3),
-        "seconds": round(time.monotonic() - started, 1),
-        "tokens": tokens,
-        "precision": precision,
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "started_from": str(job.encoder.folder.name) if job.encoder else "none",
-        "interrupted": bool(interrupted),
-    }
-    info = _save(job, best, training, parameters)
+        training = {
+            "epochs": round(epochs, 3),
+            "best_epoch": round(best.epochs, 3),
+            "seconds": round(time.monotonic() - started, 1),
+            "tokens": tokens,
+            "precision": precision,
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "started_from": str(job.encoder.folder.name) if job.encoder else "none",
+            "interrupted": bool(interrupted),
+        }
+        info = _save(job, best, training, parameters)
     if interrupted:
         raise Interrupted(f"interrupted; the best weights so far are in {job.output}")
     return info
@@ -139,12 +139,7 @@ def _make_model(job: TrainJob) -> Model:
     if job.encoder is not None:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
-        buckets = job.settings.classify.bypass_buckets
-        counts_N = np.zeros(buckets, dtype=np.int64)
-        texts = data.texts("train")
-        for hashes in texts.ngrams():
-            np.add.at(counts_N, rows_of(hashes, buckets), 1)
-        model.head.bypass.fit_frequencies(counts_N, len(texts))
+        fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"))
     return model
 
 
@@ -163,6 +158,10 @@ def _train_until_done(
         listener.stepped(report)
         if kept is not model:
             move_average(kept, model, settings.train.average, report.step)
+        if not math.isfinite(report.loss):
+            if best.scores is None:
+                raise _diverged(report)
+            break
         losses.append(report.loss)
         tokens += report.tokens
         epochs = report.epochs
@@ -172,20 +171,27 @@ def _train_until_done(
         due += pause
         training_seconds = time.monotonic() - started
         scores = validate(kept, job.data, settings, precision)
-        name, value = task.score(scores)
-        improved = task.better(value, best.value)
+        improved = task.better(scores, best.scores)
         if improved:
-            best.take(kept, scores, value, report.epochs)
+            best.take(kept, scores, report.epochs)
         else:
             best.misses += 1
-        assert best.value is not None
+        if best.scores is None:
+            raise _diverged(report)
+        name, value = first_of(task.shown, scores)
+        _, best_value = first_of(task.shown, best.scores)
         mean_loss = sum(losses) / len(losses)
         losses.clear()
         speed = tokens / max(1e-9, training_seconds)
-        listener.validated(Validation(report, mean_loss, name, value, best.value, improved, training_seconds, speed))
+        listener.validated(Validation(report, mean_loss, name, value, best_value, improved, training_seconds, speed))
         if ended or best.misses >= settings.train.patience:
             break
     return tokens, epochs
+
+
+def _diverged(report: StepReport) -> UsageError:
+    found = f"training diverged: the loss of step {report.step} is {report.loss}"
+    return UsageError("--set train.learning_rate", found, hint="lower the rate")
 
 
 def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: int) -> BundleInfo:
@@ -199,7 +205,7 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
     facts = data.facts
     info = BundleInfo(
         settings=settings,
-        heads={head: HeadInfo(data.task, data.labels.names, best.scores)},
+        heads={head: HeadInfo(data.task, data.labels.names, best.scores or {})},
         vocabulary_size=data.tokenizer.size,
         parameters=parameters,
         training=training,

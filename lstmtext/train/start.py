@@ -57,6 +57,8 @@ def _prepared(
     names = request.data.data
     if len(names) == 1 and is_encoded(Path(names[0])):
         data = load_encoded(Path(names[0]))
+        _check_encoded(request.data, data.task)
+        shutil.rmtree(work_folder(request.output))  # a place that cannot be written shows before the training
         yield data, _settings_for_encoded(data, choose(data.task), names[0], encoder)
         return
     plan, remarks = make_plan(request.data)
@@ -72,6 +74,22 @@ def _prepared(
         yield data, data.settings
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _check_encoded(request: DataRequest, task: TaskName) -> None:
+    """Raise UsageError for options that say how to read raw data."""
+    if request.task not in (None, task):
+        raise UsageError("--task", f"found {request.task}", expected=f"{task}, as {request.data[0]} was encoded for")
+    given = {
+        "--valid": request.valid,
+        "--format": request.format,
+        "--text-column": request.columns.text,
+        "--label-column": request.columns.label,
+        "--tag-column": request.columns.tag,
+    }
+    for flag, value in given.items():
+        if value:
+            raise UsageError(flag, f"{request.data[0]} is encoded already", hint="give it to lstmtext preprocess")
 
 
 def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:

@@ -21,6 +21,8 @@ from lstmtext.train.precision import autocast
 STREAM_ROWS = 16
 """A validation text is read as up to this many rows; a row's first tokens lack what was before them."""
 UNKNOWN_TAG = "?"
+UNKNOWN_SPAN = "B-?"
+"""Stands for a tag that training has not seen: a word, or the start of a span, that is always missed."""
 OUTSIDE = "O"
 SHIFTS = (1.0, 0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0)
 """What may be added to the emission of the outside tag."""
@@ -50,9 +52,9 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
     encoder_NK, bypass_NK, gold_N = np.concatenate(encoder), np.concatenate(bypass), np.concatenate(gold)
     factors = fit_factors(encoder_NK, bypass_NK, gold_N)
     head.factors.copy_(torch.tensor(factors))
-    scores = LabelScores(data.labels.names)
-    scores.add(gold_N, (encoder_NK * factors[0] + bypass_NK * factors[1]).argmax(1))
-    return scores.scores()
+    counted = LabelScores(data.labels.names)
+    counted.add(gold_N, softmax(encoder_NK * factors[0] + bypass_NK * factors[1]))
+    return counted.scores()
 
 
 def fit_factors(encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints) -> tuple[float, float]:
@@ -78,24 +80,25 @@ def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
     head = model.head
     assert isinstance(head, Tagger)
     names = data.labels.names
+    unknown = UNKNOWN_SPAN if is_bio(names) else UNKNOWN_TAG
     transitions = crf_transitions(head).restricted(names)
     head.shift_K.zero_()
     read = [(batch, model.predict(batch)[0]) for _, batch in sentence_feed(data, "validation", settings).ordered()]
 
     def scores(shift_K: Floats) -> Scores:
-        counted = TagScores()
+        counted = TagScores(names)
         for batch, emissions_BWK in read:
             paths = best_paths(emissions_BWK + shift_K, batch.words_B, transitions)
             for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
-                known = [names[tag] if tag >= 0 else UNKNOWN_TAG for tag in gold[:count]]
+                known = [names[tag] if tag >= 0 else unknown for tag in gold[:count]]
                 counted.add(known, [names[tag] for tag in path])
         return counted.scores()
 
-    if not is_bio(names) or OUTSIDE not in names:
+    if unknown == UNKNOWN_TAG:
         return scores(np.zeros(len(names)))
     outside_K = np.array([name == OUTSIDE for name in names], dtype=np.float32)
     tried = [(scores(shift * outside_K), shift) for shift in SHIFTS]
-    best, shift = max(tried, key=lambda pair: (pair[0].get("span_f1", 0.0), -abs(pair[1])))
+    best, shift = max(tried, key=lambda pair: (pair[0]["span_f1"], -abs(pair[1])))
     head.shift_K.copy_(torch.from_numpy(shift * outside_K))
     return best
 

@@ -1,19 +1,22 @@
+import dataclasses
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 
-from lstmtext.config import Settings, TaskName
-from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
+from lstmtext.config import Settings, TaskName, TextSettings
+from lstmtext.data.encoded import EncodedData, Ragged, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.data.report import make_report
 from lstmtext.errors import DataError, UsageError
 from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
-from lstmtext.text.tokenizer import BOUNDARY_ID
+from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 
 SMALL = ["text.vocabulary_size=300", "text.max_tokens=12", "train.validation_share=0.25"]
 REVIEWS = "text,label\n" + "".join(f"number {n} is {word},{word}\n" for n in range(10) for word in ("good", "bad"))
@@ -114,9 +117,14 @@ def test_what_was_cut_and_what_only_validation_has_is_counted(tmp_path: Path):
         ("classify", "text,label\na,x\nb,x\n", "a.csv: only one label, 'x'; expected at least two"),
         ("classify", "text,label\n", "a.csv: no records; expected a header and at least one row"),
         ("classify", "text,label\na,x\n", "a.csv: only one record; expected at least two, or --valid FILE"),
-        ("tag", "a O\n\nb O\n", "a.conll: only one tag, 'O'; expected at least two"),
+        ("tag", "a O\n\nb O\n", "a.conll: only one tag, 'O'; expected at least two tags"),
         ("tag", "", "a.conll: no records; expected at least two"),
         ("generate", "", "a.txt: no records; expected at least two"),
+        (
+            "generate",
+            "a",
+            "a.txt: too little text to learn from; expected 3 tokens for train",
+        ),
     ],
 )
 def test_data_that_teach_nothing_are_a_data_error(tmp_path: Path, task: TaskName, content: str, message: str):
@@ -131,6 +139,35 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path: Path):
     with pytest.raises(UsageError, match="holds other files"):
         save_encoded(prepared(tmp_path, "generate"), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["letter.txt"]
+
+
+def test_an_encoded_folder_with_other_files_is_never_replaced(tmp_path: Path):
+    data = prepared(tmp_path, "generate")
+    save_encoded(data, tmp_path / "out")
+    (tmp_path / "out" / "letter.txt").write_text("dear")
+    with pytest.raises(UsageError, match="holds other files"):
+        save_encoded(data, tmp_path / "out")
+
+
+def test_lists_are_the_same_however_arrow_cuts_them():
+    lists = [[1, 2], [], [3], [4, 5, 6], [], [7]]
+    for cuts in ([], [3], [0, 1, 1, 4]):
+        parts = [lists[start:end] for start, end in itertools.pairwise([0, *cuts, len(lists)])]
+        column = pyarrow.chunked_array([pyarrow.array(part, pyarrow.list_(pyarrow.int32())) for part in parts])
+        for shown, expected in ((column, lists), (column.slice(2), lists[2:]), (column.slice(0, 0), [])):
+            ragged = Ragged(shown)
+            assert [ragged[place].tolist() for place in range(len(expected))] == expected
+            assert ragged.lengths.tolist() == [len(own) for own in expected]
+            assert ragged.joined().tolist() == [item for own in expected for item in own]
+
+
+def test_a_borrowed_tokenizer_brings_its_unit(tmp_path: Path):
+    (tmp_path / "a.txt").write_text(PROSE * 4)
+    plan, _ = make_plan(DataRequest([str(tmp_path / "a.txt")]))
+    for unit in ("bpe", "char", "word"):
+        tokenizer = Tokenizer.train([PROSE], TextSettings(unit=unit, vocabulary_size=300))
+        data = prepare(dataclasses.replace(plan, tokenizer=tokenizer), settings("generate"), tmp_path)
+        assert data.settings.text.unit == unit
 
 
 def test_a_broken_dataset_is_a_data_error_with_the_way_out(tmp_path: Path):

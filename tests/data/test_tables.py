@@ -97,7 +97,7 @@ def test_a_missing_column_is_named_with_those_found_and_the_option_to_use(tmp_pa
     with pytest.raises(DataError) as caught:
         texts(path)
     assert (
-        str(caught.value) == f"{path}:2: no column 'label'; found 'body', 'mark'; name one, such as --label-column body"
+        str(caught.value) == f"{path}:2: no column 'label'; found 'body', 'mark'; name one, such as --label-column mark"
     )
     with pytest.raises(DataError, match=r"no column 'gone'; found 'body', 'mark'; name one, such as --text-column"):
         texts(path, columns=Columns(text="gone", label="mark"))

@@ -1,9 +1,9 @@
 """The classifier: pooled states, plus a linear model of hashed n-grams that bypasses the encoder.
 
 The bypass is TF-IDF with a linear layer: each n-gram once, weighted by its inverse document frequency, the
-vector scaled to length 1. Encoder and bypass each also answer alone during training, so that neither leans
-on the other. The answer is the sum of their logits, each times a factor that the validation data decide: so the
-surer side does not win by being overfitted, and probabilities are calibrated.
+vector scaled to length 1. It is fitted before the training (`train.bypass`), and the encoder learns to answer
+alone, so that neither leans on the other. The answer is the sum of their logits, each times a factor that the
+validation data decide: so the surer side does not win by being overfitted, and probabilities are calibrated.
 """
 
 import numpy as np
@@ -18,14 +18,20 @@ from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Ints
 from lstmtext.text.examples import TextBatch
 
+SHORTEST = 1e-6
+"""Least length of a TF-IDF vector, so that a text without n-grams divides by no zero."""
+
 
 class NgramBypass(nn.Module):
-    """Logits of texts from the rows of their n-grams."""
+    """Logits of texts from the rows of their n-grams; buffers, for no gradient step moves them."""
 
     def __init__(self, buckets: int, labels: int) -> None:
         super().__init__()
-        self.table_NK = nn.Parameter(torch.zeros(buckets, labels))
+        self.table_NK: Tensor
+        self.bias_K: Tensor
         self.idf_N: Tensor
+        self.register_buffer("table_NK", torch.zeros(buckets, labels))
+        self.register_buffer("bias_K", torch.zeros(labels))
         self.register_buffer("idf_N", torch.ones(buckets))
         self.idf_N[0] = 0.0  # padding
 
@@ -38,9 +44,9 @@ class NgramBypass(nn.Module):
     def forward(self, ngrams_BF: Tensor) -> Tensor:
         """Logits, [B, K]."""
         weights_BF = self.idf_N[ngrams_BF]
-        lengths_B1 = weights_BF.square().sum(1, keepdim=True).sqrt().clamp_min(1e-6)
+        lengths_B1 = weights_BF.square().sum(1, keepdim=True).sqrt().clamp_min(SHORTEST)
         rows_BFK = F.embedding(ngrams_BF, self.table_NK)
-        return (rows_BFK * (weights_BF / lengths_B1)[:, :, None]).sum(1)
+        return self.bias_K + (rows_BFK * (weights_BF / lengths_B1)[:, :, None]).sum(1)
 
 
 class Classifier(nn.Module):
@@ -60,7 +66,7 @@ class Classifier(nn.Module):
 
     def forward(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, Tensor | None]:
         """Logits [B, K] of the encoder's side and of the bypass."""
-        encoder_BK: Tensor = self.output(self.dropout(self.pooling(encoding))).float()
+        encoder_BK = self._encoder_logits(encoding)
         if self.bypass is None:
             return encoder_BK, None
         return encoder_BK, self.bypass(tensor(batch.ngrams_BF, encoder_BK.device))
@@ -72,14 +78,12 @@ class Classifier(nn.Module):
         return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
 
     def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, int]:
-        """Summed cross-entropy in nats, and the number of texts."""
-        encoder_BK, bypass_BK = self.forward(encoding, batch)
-        labels_B = tensor(batch.labels_B, encoder_BK.device)
-        loss = self._cross_entropy(encoder_BK, labels_B)
-        if bypass_BK is not None:
-            joint = self._cross_entropy(encoder_BK + bypass_BK, labels_B)
-            loss = (loss + self._cross_entropy(bypass_BK, labels_B) + joint) / 3
-        return loss, len(labels_B)
+        """Summed cross-entropy of the encoder's side in nats, and the number of texts."""
+        logits_BK = self._encoder_logits(encoding)
+        labels_B = tensor(batch.labels_B, logits_BK.device)
+        smoothing = self.settings.label_smoothing
+        return F.cross_entropy(logits_BK, labels_B, reduction="sum", label_smoothing=smoothing), len(labels_B)
 
-    def _cross_entropy(self, logits_BK: Tensor, labels_B: Tensor) -> Tensor:
-        return F.cross_entropy(logits_BK, labels_B, reduction="sum", label_smoothing=self.settings.label_smoothing)
+    def _encoder_logits(self, encoding: Encoding) -> Tensor:
+        logits_BK: Tensor = self.output(self.dropout(self.pooling(encoding)))
+        return logits_BK.float()

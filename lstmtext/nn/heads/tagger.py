@@ -14,7 +14,6 @@ from lstmtext.nn.crf import LinearChainCRF
 from lstmtext.nn.encoder import Encoding, take_places
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.examples import SentenceBatch
-from lstmtext.text.lexical import FORMS, TELLING
 
 
 class Tagger(nn.Module):
@@ -45,13 +44,7 @@ class Tagger(nn.Module):
         emissions_BWK: Tensor = self.output(self.dropout(torch.cat(states, dim=-1))).float()
         if self.bypass_NK is None:
             return emissions_BWK
-        lexical_BWK = self._lexical(tensor(batch.features_BWF, device))
-        if self.training and self.settings.alone > 0:
-            # Some sentences see one side only, so that neither side leans on the other.
-            draw_B11 = torch.rand(len(emissions_BWK), 1, 1, device=device)
-            emissions_BWK = emissions_BWK * (draw_B11 >= self.settings.alone)
-            lexical_BWK = lexical_BWK * (draw_B11 < 1 - self.settings.alone)
-        return emissions_BWK + lexical_BWK
+        return emissions_BWK + self._lexical(tensor(batch.features_BWF, device))
 
     def loss(self, encoding: Encoding, batch: SentenceBatch) -> tuple[Tensor, int]:
         """Summed negative log-likelihood of the tag sequences in nats, and the number of words."""
@@ -68,8 +61,6 @@ class Tagger(nn.Module):
         weights_BWF = (features_BWF > 0).float()
         if self.training and rate > 0:
             weights_BWF = F.dropout(weights_BWF, rate)
-        if self.training and self.settings.word_dropout > 0:
-            weights_BWF = self._hide_words(weights_BWF)
         B, W, feature_count = features_BWF.shape
         summed = F.embedding_bag(
             features_BWF.reshape(B * W, feature_count),
@@ -78,11 +69,3 @@ class Tagger(nn.Module):
             per_sample_weights=weights_BWF.reshape(B * W, feature_count),
         )
         return summed.reshape(B, W, -1)
-
-    def _hide_words(self, weights_BWF: Tensor) -> Tensor:
-        """Drop all features that tell which word it is, for words and neighbours drawn by chance."""
-        sides_BWSF = weights_BWF.reshape(*weights_BWF.shape[:2], -1, FORMS)
-        hidden_BWS1 = torch.rand_like(sides_BWSF[..., :1]) < self.settings.word_dropout
-        telling_F = torch.isin(torch.arange(FORMS), torch.tensor(TELLING)).to(hidden_BWS1.device)
-        kept_BWSF = torch.where(hidden_BWS1 & telling_F, 0.0, sides_BWSF)
-        return kept_BWSF.reshape(weights_BWF.shape)

@@ -1,0 +1,73 @@
+"""The classifier's bypass is logistic regression: the one of scikit-learn over the same numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from lstmtext.data.plan import DataRequest, make_plan
+from lstmtext.data.prepare import prepare
+from lstmtext.nn.heads.classifier import NgramBypass
+from lstmtext.resolve import resolve_settings
+from lstmtext.text.lexical import rows_of
+from lstmtext.train import bypass as fitting
+from lstmtext.train.bypass import fit_bypass
+
+BUCKETS = 2048
+WORDS = ["good", "fine", "warm", "quick", "poor", "cold", "slow", "dull", "the", "soup", "room", "was", "and", "very"]
+
+
+@pytest.fixture
+def splits(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(240):
+        words = rng.choice(WORDS, 8)
+        label = ["bad", "good", "so-so"][int(np.clip(np.isin(words, WORDS[:4]).sum() - 1, 0, 2))]
+        rows.append(f"{label},{' '.join(words)}")
+    (tmp_path / "a.csv").write_text("label,text\n" + "\n".join(rows) + "\n")
+    plan, _ = make_plan(DataRequest([str(tmp_path / "a.csv")]))
+    data = prepare(plan, resolve_settings("classify", assignments=["text.vocabulary_size=300"]), tmp_path)
+    return data.texts("train"), data.texts("validation")
+
+
+def tfidf(texts, idf_N: np.ndarray) -> np.ndarray:
+    counts = np.zeros((len(texts), BUCKETS))
+    for row, hashes in zip(counts, texts.ngrams(), strict=True):
+        np.add.at(row, rows_of(hashes, BUCKETS), 1.0)
+    return counts * idf_N / np.sqrt((counts * idf_N**2).sum(1, keepdims=True))
+
+
+@pytest.mark.parametrize("strength", [0.5, 5.0])
+@pytest.mark.parametrize("chunk", [1000, 10**6])
+def test_the_solution_is_that_of_scikit_learn(splits, strength: float, chunk: int, monkeypatch):
+    monkeypatch.setattr(fitting, "STRENGTHS", (strength,))
+    monkeypatch.setattr(fitting, "ITERATIONS", 300)
+    monkeypatch.setattr(fitting, "CHUNK_NGRAMS", chunk)
+    train, validation = splits
+    bypass = NgramBypass(BUCKETS, 3)
+    fit_bypass(bypass, train, validation)
+    idf_N = bypass.idf_N.numpy()
+    other = LogisticRegression(C=strength, tol=1e-8, max_iter=2000).fit(tfidf(train, idf_N), train.labels)
+    features = tfidf(validation, idf_N)
+    logits_BK = features @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
+    shares_BK = np.exp(logits_BK) / np.exp(logits_BK).sum(1, keepdims=True)
+    np.testing.assert_allclose(shares_BK, other.predict_proba(features), atol=2e-3)
+
+
+def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
+    monkeypatch.setattr(fitting, "ITERATIONS", 300)
+    train, validation = splits
+
+    def nats(strengths: tuple[float, ...]) -> float:
+        monkeypatch.setattr(fitting, "STRENGTHS", strengths)
+        bypass = NgramBypass(BUCKETS, 3)
+        fit_bypass(bypass, train, validation)
+        logits_BK = tfidf(validation, bypass.idf_N.numpy()) @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
+        logits_BK -= np.log(np.exp(logits_BK).sum(1, keepdims=True))
+        return -logits_BK[np.arange(len(validation)), validation.labels].mean()
+
+    alone = [nats((strength,)) for strength in (0.01, 1.0, 100.0)]
+    assert max(alone) > 1.1 * min(alone)
+    assert nats((0.01, 1.0, 100.0)) == pytest.approx(min(alone), rel=0.01)
