@@ -1,5 +1,9 @@
 """`generate`: prompts in, text out, the same for the same seed."""
 
+import subprocess
+
+from tests.conftest import COMMAND, ENVIRONMENT
+
 
 def test_the_same_seed_writes_the_same_text(run_here, generate_bundle):
     words = ["generate", "-m", generate_bundle, "--prompt", "Anna", "--max-tokens", 30]
@@ -41,6 +45,20 @@ def test_samples_are_divided_by_an_empty_line(run_here, generate_bundle):
 def test_prompts_come_from_standard_input(run_process, generate_bundle):
     done = run_process("generate", "-m", generate_bundle, "--max-tokens", 0, given=b"Anna\n\nD\xffg\r\nlast")
     assert done == (0, "Anna\n\n\n\nD\ufffdg\n\nlast\n".encode(), "")
+
+
+def test_the_text_after_a_prompt_does_not_depend_on_the_prompts_before(run_process, generate_bundle):
+    words = ["generate", "-m", generate_bundle, "--max-tokens", "12", "--temperature", "2"]
+    alone = run_process(*words, given=b"Anna\n").out
+    after = run_process(*words, given=b"Clara went\nAnna\n").out
+    assert after.endswith(b"\n\n" + alone)
+    assert run_process(*words, "--prompt", "Anna").out == alone
+
+
+def test_a_prompt_that_is_no_utf8_is_read_with_marks(generate_bundle):
+    words = [COMMAND, "generate", "-m", str(generate_bundle), "--max-tokens", "1", "--prompt", b"caf\xe9"]
+    done = subprocess.run(words, capture_output=True, check=True, env=ENVIRONMENT)
+    assert done.stdout.startswith("caf\ufffd".encode())
 
 
 def test_no_prompts_write_nothing_and_say_so(run_process, generate_bundle):

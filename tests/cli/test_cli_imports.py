@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import datasets
 import pytest
 
 SCRIPT = """
@@ -14,6 +15,7 @@ except SystemExit as left:
     assert not left.code, left.code
 print(*sorted(set(sys.modules) & {"torch", "datasets", "onnxruntime", "onnx", "pandas", "pyarrow"}), file=sys.stderr)
 """
+DATASETS = {"onnxruntime", "datasets", "pyarrow", "pandas"}
 COMMANDS = {
     "classify": (["classify", "-m", "{classify}"], {"onnxruntime"}),
     "tag": (["tag", "-m", "{tag}"], {"onnxruntime"}),
@@ -21,6 +23,8 @@ COMMANDS = {
     "evaluate a csv": (["evaluate", "{data}/reviews.csv", "-m", "{classify}"], {"onnxruntime"}),
     "evaluate a conll": (["evaluate", "{data}/entities.conll", "-m", "{tag}"], {"onnxruntime"}),
     "evaluate a text": (["evaluate", "{data}/held.txt", "-m", "{generate}"], {"onnxruntime"}),
+    "evaluate a parquet": (["evaluate", "{data}/few.parquet", "-m", "{classify}"], DATASETS),
+    "evaluate a folder": (["evaluate", "{data}/hub", "-m", "{classify}"], DATASETS),
     "info": (["info", "-m", "{classify}"], set()),
     "train --help": (["train", "--help"], set()),
 }
@@ -31,6 +35,10 @@ def test_commands_that_do_not_train_load_no_torch_and_no_datasets(
     data, classify_bundle, tag_bundle, generate_bundle, words, allowed
 ):
     names = {"data": data, "classify": classify_bundle, "tag": tag_bundle, "generate": generate_bundle}
+    few = datasets.Dataset.from_dict({"text": ["a", "b"], "label": ["positive", "negative"]})
+    (data / "hub").mkdir(exist_ok=True)
+    for path in (data / "few.parquet", data / "hub" / "train.parquet"):
+        few.to_parquet(path)
     filled = [word.format(**names) for word in words]
     done = subprocess.run([sys.executable, "-c", SCRIPT, *filled], input=b"Anna\n", capture_output=True, check=True)
     assert set(done.stderr.decode().split()) <= allowed

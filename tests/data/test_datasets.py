@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import datasets
@@ -71,6 +72,27 @@ def test_a_row_without_a_known_label_is_a_data_error_with_its_number(tmp_path: P
     table([1, -1, 0]).save_to_disk(tmp_path / "one")
     with pytest.raises(DataError, match="one:2: 'label' holds nothing"):
         texts(find_source(str(tmp_path / "one")))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"words": ["a", "b"], "tags": ["O", None]}, "found None among words and tags"),
+        ({"words": ["a"], "tags": [""]}, "found '' among words and tags"),
+        ({"words": [None], "tags": ["O"]}, "found None among words and tags"),
+        ({"words": ["a"], "tags": ["O", "O"]}, "do not match"),
+    ],
+)
+def test_odd_words_and_tags_are_a_data_error_with_the_line(tmp_path: Path, row, said: str):
+    (tmp_path / "a.jsonl").write_text('{"words": ["a"], "tags": ["O"]}\n' + json.dumps(row) + "\n")
+    with pytest.raises(DataError, match=rf"a\.jsonl:2: .*{said}"):
+        list(read_sentences([find_source(str(tmp_path / "a.jsonl"))], Columns()))
+
+
+def test_a_saved_dataset_has_one_split_only(tmp_path: Path):
+    table().save_to_disk(tmp_path / "one")
+    with pytest.raises(DataError, match="it has one split, 'None'"):
+        texts(Source(f"{tmp_path / 'one'}#test", "dataset"))
 
 
 @pytest.mark.parametrize("name", ["empty", "two#gone", "broken.parquet"])

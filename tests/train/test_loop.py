@@ -66,6 +66,11 @@ def test_a_budget_ends_training_and_the_schedule_with_it(tmp_path):
     assert time.monotonic() - started < 20
 
 
+def test_whichever_of_budget_and_epochs_is_first_ends_training(tmp_path):
+    reports = list(training_steps(*start("classify", tmp_path, "train.epochs=1", "train.budget=500"), "float32"))
+    assert (reports[-1].epochs, reports[-1].progress) == (1.0, 1.0)
+
+
 def test_epochs_end_training(tmp_path):
     reports = list(training_steps(*start("classify", tmp_path, "train.epochs=2"), "float32"))
     assert (reports[-1].epochs, reports[-1].progress) == (2.0, 1.0)

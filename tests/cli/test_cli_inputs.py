@@ -1,0 +1,126 @@
+"""Inputs from unusual places: JSON keys, named pipes, Parquet on standard input, folders of preprocess."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import datasets
+import pytest
+
+COUNTS = ["--epochs", "1", "-q"]
+
+
+@pytest.fixture(scope="session")
+def parquet(data):
+    path = data / "reviews.parquet"
+    datasets.Dataset.from_csv(str(data / "reviews.csv"), cache_dir=str(data / "cache")).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["classify", "tag"])
+def test_a_text_column_is_read_whatever_the_output(run_process, bundle_of, command):
+    lines = [{"body": "The soup was awful.", "id": 1}, {"body": "Anna Berg"}]
+    plain = "".join(f"{line['body']}\n" for line in lines).encode()
+    given = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    expected = run_process(command, "-m", bundle_of(command), given=plain).out
+    done = run_process(command, "-m", bundle_of(command), "--text-column", "body", given=given)
+    assert done.out == expected
+    assert not done.err
+    done = run_process(command, "-m", bundle_of(command), "--text-column", "body", "--format", "jsonl", given=given)
+    assert [json.loads(line).get("id") for line in done.out.splitlines()] == [1, None]
+
+
+@pytest.mark.parametrize("command", ["classify", "tag"])
+def test_objects_without_the_text_are_counted(run_process, bundle_of, command):
+    done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n{"text": "y"}\n')
+    assert len(done.out.splitlines()) == 2
+    assert "1 JSON objects have no text under 'text'" in done.err
+    quiet = run_process(command, "-q", "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n')
+    assert not quiet.err
+
+
+def test_words_and_tags_that_were_there_are_kept_as_gold(run_process, tag_bundle):
+    given = json.dumps({"text": "Anna", "words": ["Anna"], "tags": ["O"]}).encode()
+    record = json.loads(run_process("tag", "-m", tag_bundle, "--format", "jsonl", given=given).out)
+    assert (record["gold_words"], record["gold_tags"]) == (["Anna"], ["O"])
+    assert record["tags"] == ["B-PER"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_parquet_comes_from_standard_input_and_compressed(run_process, classify_bundle, parquet, tmp_path, packed):
+    expected = json.loads(run_process("evaluate", parquet, "-m", classify_bundle, "--json").out)
+    if packed:
+        path = tmp_path / "reviews.parquet.gz"
+        path.write_bytes(gzip.compress(parquet.read_bytes()))
+        done = run_process("evaluate", path, "-m", classify_bundle, "--json")
+    else:
+        words = ["evaluate", "-", "--format", "parquet", "-m", classify_bundle, "--json"]
+        done = run_process(*words, given=parquet.read_bytes())
+    assert json.loads(done.out) == expected
+
+
+def test_a_named_pipe_is_read_once(run_here, data, tiny, tmp_path):
+    pipe = tmp_path / "reviews.csv"
+    os.mkfifo(pipe)
+    words = ["train", pipe, "-o", tmp_path / "out", *COUNTS, *tiny]
+    assert "reviews.csv: its task cannot be read ahead; name it with --task" in run_here(*words).err
+    writer = threading.Thread(target=pipe.write_bytes, args=[(data / "reviews.csv").read_bytes()])
+    writer.start()
+    done = run_here(*words, "--task", "classify")
+    writer.join()
+    assert done.code == 0, done.err
+    info = json.loads((tmp_path / "out" / "bundle.json").read_text())
+    assert info["data"]["training records"] + info["data"]["validation records"] == 48
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--valid", "reviews.csv"], "--valid: {folder} is encoded already; give it to lstmtext preprocess"),
+        (["--task", "tag"], "--task: found tag; expected classify, as {folder} was encoded for"),
+        (["--format", "csv"], "--format: {folder} is encoded already"),
+        (["--text-column", "text"], "--text-column: {folder} is encoded already"),
+        (["--set", "text.max_tokens=20"], "--set text: {folder} is encoded already"),
+        (["reviews.csv"], "{folder}: is a folder of lstmtext preprocess; expected raw data"),
+    ],
+)
+def test_options_for_raw_data_do_not_fit_an_encoded_folder(run_here, data, tiny, tmp_path, monkeypatch, more, said):
+    folder = tmp_path / "encoded"
+    assert run_here("preprocess", data / "reviews.csv", "-o", folder, "-q").code == 0
+    monkeypatch.chdir(data)
+    done = run_here("train", folder, *more, "-o", tmp_path / "out", *COUNTS, *tiny)
+    assert done.code == 2
+    assert said.format(folder=folder) in done.err
+
+
+def test_a_broken_archive_is_a_data_error(run_here, classify_bundle, tmp_path):
+    content = bytearray(gzip.compress(os.urandom(5000)))
+    content[2000] ^= 0xFF
+    (tmp_path / "a.txt.gz").write_bytes(content[:4000])
+    done = run_here("classify", tmp_path / "a.txt.gz", "-m", classify_bundle)
+    assert done.code == 3
+    assert "a.txt.gz: cannot be read: " in done.err
+
+
+def test_a_line_of_one_endless_word_takes_linear_time(run_process, classify_bundle):
+    done = run_process("classify", "-m", classify_bundle, given=b"ab-" * 200_000 + b"\n")  # minutes if quadratic
+    assert len(done.out.splitlines()) == 1
+
+
+def test_long_words_leave_nothing_in_memory():
+    program = (
+        "import resource\n"
+        "from lstmtext.text.lexical import sentence_features, text_ngrams\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "def read(count):\n"
+        "    for n in range(count): text_ngrams(f'{n}' + 'x' * 300, 2, 5), sentence_features([f'{n}' + 'y' * 300])\n"
+        "read(300)\n"
+        "before = peak()\n"
+        "read(4000)\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 8000  # kilobytes; 60,000 when every word was kept
