@@ -1,9 +1,17 @@
-"""The factors of a classifier's two sides follow the validation data."""
+"""What the validation data decide: factors of a classifier's sides, the shift of a tagger's outside tag."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from lstmtext.train.validate import fit_factors
+from lstmtext.data.plan import DataRequest, make_plan
+from lstmtext.data.prepare import prepare
+from lstmtext.nn.model import Model
+from lstmtext.resolve import resolve_settings
+from lstmtext.text.lexical import rows_of, sentence_features
+from lstmtext.train.validate import fit_factors, validate
 
 GOLD = np.random.default_rng(0).integers(0, 2, 400)
 RIGHT = np.where(np.arange(2) == GOLD[:, None], 1.0, -1.0) + np.random.default_rng(1).normal(size=(400, 2))
@@ -24,3 +32,45 @@ def test_an_overconfident_side_is_scaled_down(scale):
 
 def test_without_known_labels_the_factors_stay():
     assert fit_factors(RIGHT, NOISE, np.full(400, -1)) == (1.0, 1.0)
+
+
+def timid_tagger(folder: Path, train: str, valid: str):
+    """A tagger that knows the tag of every word but leans too far to O, and its validation data."""
+    (folder / "train.conll").write_text(train)
+    (folder / "valid.conll").write_text(valid)
+    plan, _ = make_plan(DataRequest([str(folder / "train.conll")], [str(folder / "valid.conll")]))
+    small = ["text.vocabulary_size=300", "encoder.hidden_size=4", "encoder.embedding_size=4", "tag.bypass_buckets=4096"]
+    data = prepare(plan, resolve_settings("tag", assignments=small), folder)
+    model = Model("tag", data.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    with torch.no_grad():
+        for weights in model.head.parameters():
+            weights.zero_()
+        for sentence in data.sentences("train"):
+            rows = rows_of(sentence_features(sentence.words)[:, :1], 4096)[:, 0]  # the feature of the word itself
+            model.head.bypass_NK[rows, list(sentence.tags)] = 1.0
+        model.head.output.bias[data.labels.id("O")] = 1.7
+    return model, data
+
+
+def test_the_outside_tag_is_shifted_to_where_spans_score_best(tmp_path):
+    text = "Anna B-PER\nsaw O\nOslo B-LOC\n\nBo B-PER\nran O\n\n"
+    model, data = timid_tagger(tmp_path, text, text)
+    scores = validate(model, data, data.settings, "float32")
+    assert scores["span_f1"] == 1.0
+    shift_K = model.head.shift_K.tolist()
+    assert shift_K[data.labels.id("O")] == -1.0  # the smallest step that finds all spans
+    assert [shift for name, shift in zip(data.labels.names, shift_K, strict=True) if name != "O"] == [0.0, 0.0]
+
+
+def test_a_span_that_training_does_not_have_is_missed_and_spans_still_count(tmp_path):
+    train = "Anna B-PER\nsaw O\nOslo B-LOC\n\n"
+    model, data = timid_tagger(tmp_path, train, "Anna B-PER\nsaw B-NEW\n\n")
+    scores = validate(model, data, data.settings, "float32")
+    assert scores["span_recall"] == 0.5
+    assert scores["accuracy"] == 0.5
+
+
+def test_word_classes_are_not_shifted(tmp_path):
+    model, data = timid_tagger(tmp_path, "Anna N\nran O\n\n", "Anna N\nran O\n\n")
+    assert "span_f1" not in validate(model, data, data.settings, "float32")
+    assert not model.head.shift_K.any()
