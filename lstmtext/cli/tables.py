@@ -22,6 +22,8 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
     scores = result["scores"]
     title = f"{result['task']} · head {result['head']} · {result['records']:,} records"
     plain = [(name, f"{value:.4f}") for name, value in scores.items() if isinstance(value, float)]
+    if unknown := scores.get("unknown"):
+        plain.append(("records with a label that the model does not have", f"{unknown:,}"))
     tables.append(_table(title, ("score", "value"), plain))
     if "labels" in scores:
         rows = [

@@ -38,6 +38,15 @@ def test_evaluate_reads_standard_input(run_process, run_here, classify_bundle, d
     assert done.out == run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out
 
 
+def test_labels_that_the_model_does_not_have_are_told(run_here, classify_bundle, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\ngood,positive\nbad,neutral\nbad,neutral\n")
+    shown = run_here("evaluate", tmp_path / "a.csv", "-m", classify_bundle).out.decode()
+    assert "records with a label that the model does not have | 2" in " ".join(shown.replace("│", "|").split())
+    scores = json.loads(run_here("evaluate", tmp_path / "a.csv", "-m", classify_bundle, "--json").out)["scores"]
+    assert scores["unknown"] == 2
+    assert scores["accuracy"] <= 1 / 3
+
+
 @pytest.mark.parametrize("task", SOURCES)
 def test_info_tells_heads_and_settings(run_here, bundle_of, task):
     done = run_here("info", "-m", bundle_of(task), "--json")
