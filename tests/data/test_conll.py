@@ -111,6 +111,13 @@ def test_conllu_columns_are_chosen_by_name_or_number(tmp_path: Path):
             read(path, column)
 
 
+def test_entities_in_misc_give_way_to_a_chosen_column(tmp_path: Path):
+    line = "1\tOslo\t_\t_\tNNP\t_\t_\t_\t_\tEntity=B-LOC|TokenRange=0:4\n"
+    path = written(tmp_path, "a.conllu", line)
+    assert read(path)[0].tags == ("B-LOC",)
+    assert read(path, "xpos")[0].tags == ("NNP",)
+
+
 def test_empty_files_hold_no_sentence(tmp_path: Path):
     for name in ("a.conll", "a.conllu"):
         for content in ("", "\n\n", "# only a comment\n"):

@@ -11,6 +11,7 @@ WORDS = ["McDonald-2000", "ate", "soup", "été"]
 TEXT = "The soup was good, the soup was hot"
 PINNED_WORDS = 14875900039045217265
 PINNED_NGRAMS = 71357933315807439
+PINNED_CHARACTERS = 6483835494426401432
 PROGRAM = (
     "import json, sys; from lstmtext.text.lexical import sentence_features, text_ngrams;"
     "words, text = json.load(sys.stdin);"
@@ -34,6 +35,7 @@ def test_hashes_are_the_same_in_another_process_with_another_hash_seed():
 def test_hashes_stay_what_saved_bundles_were_trained_with():
     assert int(np.bitwise_xor.reduce(sentence_features(WORDS), axis=None)) == PINNED_WORDS
     assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3))) == PINNED_NGRAMS
+    assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3, 5))) == PINNED_CHARACTERS
 
 
 def test_a_word_changes_its_own_features_and_those_of_its_neighbours_only():
@@ -76,6 +78,16 @@ def test_ngrams_occur_once_whatever_their_case_and_count():
 def test_the_order_of_words_matters_to_pairs_and_not_to_single_words():
     assert text_ngrams("not good", 1).tolist() == text_ngrams("good not", 1).tolist()
     assert text_ngrams("not good", 2).tolist() != text_ngrams("good not", 2).tolist()
+
+
+def test_characters_inside_words_are_features_with_the_borders_of_the_word():
+    words = len(text_ngrams("cat", 1))
+    inside = {"<ca", "cat", "at>", "<cat", "cat>"}
+    assert len(text_ngrams("cat cat", 1, 4)) == words + len(inside)
+    shared = set(text_ngrams("cat", 1, 4).tolist()) & set(text_ngrams("bobcat", 1, 4).tolist())
+    assert len(shared) == len({"cat", "at>", "cat>"})
+    assert len(text_ngrams("a", 1, 4)) == 1 + len({"<a>"})
+    assert text_ngrams("Cat", 1, 4).tolist() == text_ngrams("cAT", 1, 4).tolist()
 
 
 def test_rows_leave_out_the_padding_row_and_stay_in_the_table():

@@ -78,6 +78,14 @@ def test_decoding_leaves_out_boundaries_and_padding(tokenizer: Tokenizer):
     assert tokenizer.decode([BOUNDARY_ID, *ids[:4], PAD_ID, *ids[4:], BOUNDARY_ID, PAD_ID]) == TEXTS[0]
 
 
+def test_words_that_follow_a_prompt_are_parted_from_it():
+    tokenizer = trained("word")
+    before, after = tokenizer.encode("The room"), tokenizer.encode("was clean.")
+    text = tokenizer.decode([*before, *after])
+    assert tokenizer.decode(before) + "".join(tokenizer.decode_stream(after, before)) == text
+    assert "".join(tokenizer.decode_stream(after)) == tokenizer.decode(after)
+
+
 def test_a_character_of_several_ids_comes_whole_with_its_last_one():
     tokenizer = trained("bpe")
     ids = tokenizer.encode("🙂é")
