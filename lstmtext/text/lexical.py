@@ -19,8 +19,8 @@ Hashes = npt.NDArray[np.uint64]
 
 FORMS = 9
 """Features of one word: itself, lower-cased, prefixes of 1 to 3, suffixes of 1 to 4 … see `_word_forms`."""
-FEATURES = 3 * FORMS
-"""Features of a word in its sentence: its own forms and those of both neighbours."""
+FEATURES = 3 * FORMS + 4
+"""Features of a word in its sentence: its own forms, those of both neighbours, and four of its surroundings."""
 
 CACHED_LENGTH = 32
 """Longer words are hashed anew each time, so that a stream of long ones fills no memory."""
@@ -48,10 +48,17 @@ def text_ngrams(text: str, longest: int, characters: int = 0) -> Hashes:
 
 
 def sentence_features(words: Sequence[str]) -> Hashes:
-    """Hashes of every word's features, [W, FEATURES]: its forms, those of the word before and of the word after."""
-    own = np.array([_BORDER, *(_word_forms(word) for word in words), _BORDER], dtype=np.uint64)
-    sides = [own[1:-1], _scramble(own[:-2] * _MIX[1]), _scramble(own[2:] * _MIX[2])]
-    return np.concatenate(sides, axis=1)
+    """Hashes of every word's features, [W, FEATURES].
+
+    Its forms, those of the word before and of the word after, then its pairs with both and the two words beyond.
+    """
+    own = np.array([_BORDER, _BORDER, *(_word_forms(word) for word in words), _BORDER, _BORDER], dtype=np.uint64)
+    sides = [own[2:-2], _scramble(own[1:-3] * _MIX[1]), _scramble(own[3:-1] * _MIX[2])]
+    lower = own[:, 1]
+    before = _scramble(lower[1:-3] * _MIX[0] + lower[2:-2])
+    after = _scramble(lower[2:-2] * _MIX[0] + lower[3:-1]) * _MIX[1]
+    beyond = [_scramble(lower[:-4] * _MIX[1]) * _MIX[0], _scramble(lower[4:] * _MIX[2]) * _MIX[0]]
+    return np.concatenate([*sides, np.stack([before, after, *beyond], axis=1)], axis=1)
 
 
 def rows_of(hashes: Hashes, buckets: int) -> Ints:
