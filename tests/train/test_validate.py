@@ -62,6 +62,14 @@ def test_the_outside_tag_is_shifted_to_where_spans_score_best(tmp_path):
     assert [shift for name, shift in zip(data.labels.names, shift_K, strict=True) if name != "O"] == [0.0, 0.0]
 
 
+def test_a_tagger_that_needs_no_shift_gets_none(tmp_path):
+    text = "Anna B-PER\nsaw O\nOslo B-LOC\n\n"
+    model, data = timid_tagger(tmp_path, text, text)
+    model.head.output.bias.data.fill_(0.0)  # shifts of either sign would do as well
+    assert validate(model, data, data.settings, "float32")["span_f1"] == 1.0
+    assert not model.head.shift_K.any()
+
+
 def test_a_span_that_training_does_not_have_is_missed_and_spans_still_count(tmp_path):
     train = "Anna B-PER\nsaw O\nOslo B-LOC\n\n"
     model, data = timid_tagger(tmp_path, train, "Anna B-PER\nsaw B-NEW\n\n")
