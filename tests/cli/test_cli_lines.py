@@ -111,3 +111,12 @@ def test_tag_reports_offsets_into_the_line_as_it_came(run_here, tag_bundle, tmp_
     assert {"label": "LOC", "start": text.index("Oslo"), "end": text.index("Oslo") + 4, "text": "Oslo"} in answer[
         "spans"
     ]
+
+
+def test_a_label_with_a_line_end_stays_one_line(run_here, run_process, tiny, tmp_path):
+    rows = "".join(f'good {number},"very\ngood"\nbad {number},bad\n' for number in range(10))
+    (tmp_path / "a.csv").write_text("text,label\n" + rows)
+    assert run_here("train", tmp_path / "a.csv", "-o", tmp_path / "out", "--epochs", 1, *tiny).code == 0
+    done = run_process("classify", "-m", tmp_path / "out", "--top", 2, given=b"good 1\nbad 2\n")
+    assert len(done.out.splitlines()) == 2
+    assert b"very good" in done.out
