@@ -91,6 +91,8 @@ class TagSettings:
     """Add a linear model of hashed word, prefix, suffix and shape of the word and its neighbours."""
     bypass_buckets: int = bounded(0, 0, 1 << 26)
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
+    bypass_least: int = bounded(2, 1, 1_000_000)
+    """Features that occur less often in the training words are left out: once says nothing of new text."""
     bypass_dropout: float = bounded(0.4, 0.0, 0.95)
     """Chance that one lexical feature of one word is dropped."""
     bypass_rate: float = bounded(4.0, 0.01, 1000.0)

@@ -1,7 +1,8 @@
-"""Fits the classifier's bypass: logistic regression over TF-IDF with an L2 penalty, before the encoder trains.
+"""What the bypasses learn before the encoder trains: the classifier's all, the tagger's which features are rare.
 
-The problem is convex, so it is solved (L-BFGS, Liu and Nocedal, 1989) instead of trained step by step: AdamW moves
-rare n-grams as fast as frequent ones and overfits them. The strength of the penalty is chosen on validation data.
+The classifier's bypass is logistic regression over TF-IDF with an L2 penalty. The problem is convex, so it is solved
+(L-BFGS, Liu and Nocedal, 1989) instead of trained step by step: AdamW moves rare n-grams as fast as frequent ones and
+overfits them. The strength of the penalty is chosen on validation data.
 Letters: N rows of the table, K labels, B texts, F n-grams of all texts.
 """
 
@@ -12,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lstmtext.data.encoded import EncodedTexts
+from lstmtext.data.encoded import EncodedSentences, EncodedTexts
 from lstmtext.nn.heads.classifier import SHORTEST, NgramBypass
-from lstmtext.text.lexical import rows_of
+from lstmtext.text.arrays import Ints
+from lstmtext.text.lexical import rows_of, sentence_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """Summed cross-entropy's weight against half the squared norm of the table (C of scikit-learn); more fits closer."""
@@ -65,6 +67,14 @@ def fit_bypass(bypass: NgramBypass, train: EncodedTexts, validation: EncodedText
         best = nats
         bypass.table_NK.copy_(table_NK)
         bypass.bias_K.copy_(bias_K)
+
+
+def count_features(sentences: EncodedSentences, buckets: int) -> Ints:
+    """How often each row of a tagger's table occurs in the words of some sentences, [N]."""
+    counts_N = np.zeros(buckets, dtype=np.int64)
+    for sentence in sentences:
+        np.add.at(counts_N, rows_of(sentence_features(sentence.words), buckets), 1)
+    return counts_N
 
 
 def _solve(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float) -> None:

@@ -22,11 +22,12 @@ from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import Interrupted, UsageError
 from lstmtext.metrics import Scores
 from lstmtext.nn.heads.classifier import Classifier
+from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays
 from lstmtext.runtime.export import export_graph
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats
-from lstmtext.train.bypass import fit_bypass
+from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
@@ -140,6 +141,8 @@ def _make_model(job: TrainJob) -> Model:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
         fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"))
+    if isinstance(model.head, Tagger) and model.head.bypass_NK is not None:
+        model.head.leave_out_rare(count_features(data.sentences("train"), len(model.head.bypass_NK)))
     return model
 
 

@@ -120,6 +120,18 @@ def test_the_bypass_can_be_switched_off_and_adds_to_the_answer(task, tokenizer):
     assert np.abs(model.eval().predict(batch)[0] - without.eval().predict(batch)[0]).max() > 0.1
 
 
+def test_rare_features_of_a_tagger_learn_nothing(tokenizer):
+    settings, model = make("tag", tokenizer, "tag.bypass_least=2")
+    batch = batches("tag", tokenizer, settings)[0]
+    counts_N = np.bincount(batch.features_BWF.ravel(), minlength=1024)
+    counts_N[0] = 0  # padding
+    model.head.leave_out_rare(counts_N)
+    model.loss(batch)[0].backward()
+    moved_N = (model.head.bypass_NK.grad != 0).any(1).numpy()
+    assert moved_N.any()
+    assert not moved_N[counts_N < 2].any()
+
+
 def test_a_large_vocabulary_is_scored_in_slices_with_the_same_loss_and_gradient(tokenizer, monkeypatch):
     settings, model = make("generate", tokenizer)
     batch = batches("generate", tokenizer, settings)[0]

@@ -13,6 +13,7 @@ from lstmtext.config import Settings
 from lstmtext.nn.crf import LinearChainCRF
 from lstmtext.nn.encoder import Encoding, take_places
 from lstmtext.nn.tensors import tensor
+from lstmtext.text.arrays import Ints
 from lstmtext.text.examples import SentenceBatch
 
 
@@ -26,10 +27,17 @@ class Tagger(nn.Module):
         self.dropout = nn.Dropout(own.dropout)
         self.output = nn.Linear(width, labels)
         self.bypass_NK = nn.Parameter(torch.zeros(own.bypass_buckets, labels)) if own.bypass else None
+        self.frequent_N: Tensor
+        self.register_buffer("frequent_N", torch.ones(own.bypass_buckets), persistent=False)
+        """1 for features that are learned; the rest keep their zeros, so that nothing else needs to know."""
         self.crf = LinearChainCRF(labels)
         self.shift_K: Tensor
         self.register_buffer("shift_K", torch.zeros(labels))
         """Added to the emissions when tagging: likelihood finds fewer spans than F1 wants; validation decides."""
+
+    def leave_out_rare(self, counts_N: Ints) -> None:
+        """Learn only those features that occur often enough in the training words."""
+        self.frequent_N.copy_(torch.from_numpy(counts_N >= self.settings.bypass_least))
 
     def predict(self, encoding: Encoding, batch: SentenceBatch) -> Tensor:
         """Emissions to decode, [B, W, K]."""
@@ -58,7 +66,7 @@ class Tagger(nn.Module):
     def _lexical(self, features_BWF: Tensor) -> Tensor:
         assert self.bypass_NK is not None
         rate = self.settings.bypass_dropout
-        weights_BWF = (features_BWF > 0).float()
+        weights_BWF = (features_BWF > 0) * self.frequent_N[features_BWF]
         if self.training and rate > 0:
             weights_BWF = F.dropout(weights_BWF, rate)
         B, W, feature_count = features_BWF.shape
