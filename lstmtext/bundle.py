@@ -128,6 +128,8 @@ def load_bundle(folder: Path) -> Bundle:
     for name, digest in files.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
             raise ModelError(folder / name, "is absent or not what was saved", hint="copy or train the bundle again")
+    if missing := {TOKENIZER, WEIGHTS, GRAPH} - files.keys():
+        raise ModelError(path, f"names no {min(missing)}", hint="train the bundle again")
     bundle = Bundle(folder, _info_from(content, path))
     _check_sizes(bundle)
     return bundle

@@ -70,7 +70,7 @@ class ClassifySettings:
     dropout: float = bounded(0.4, 0.0, 0.95)
     """Dropout of the pooled vector."""
     bypass: bool = True
-    """Add a linear model of hashed word n-grams to the encoder's answer."""
+    """Add a linear model of hashed n-grams, of words and of characters inside words, to the encoder's answer."""
     bypass_ngrams: int = bounded(2, 1, 5)
     """Longest word n-gram of the bypass."""
     bypass_characters: int = bounded(5, 0, 10)
@@ -88,7 +88,7 @@ class TagSettings:
     dropout: float = bounded(0.3, 0.0, 0.95)
     """Dropout of a word's joined states."""
     bypass: bool = True
-    """Add a linear model of hashed word, prefix, suffix and shape of the word and its neighbours."""
+    """Add a linear model of hashed word, prefix, suffix and shape of the word and its neighbours, and their pairs."""
     bypass_buckets: int = bounded(0, 0, 1 << 26)
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     bypass_least: int = bounded(2, 1, 1_000_000)

@@ -11,6 +11,8 @@ from lstmtext.errors import UsageError, UserError
 
 def check_output(folder: Path, is_old: Callable[[Path], bool]) -> None:
     """Raise UsageError where writing an output folder would destroy something else or could not be done."""
+    if folder.is_symlink():
+        raise UsageError(folder, "is a symbolic link", expected="a folder", hint=f"use -o {folder.resolve()}")
     if folder.exists() and (folder.is_mount() or Path.cwd().is_relative_to(folder.resolve())):
         raise UsageError(
             folder,
@@ -57,7 +59,7 @@ def _swap(fresh: Path, folder: Path) -> None:
         folder.replace(old)
     try:
         fresh.replace(folder)
-    except OSError:
+    except BaseException:
         if old.exists():
             old.replace(folder)
         raise

@@ -16,6 +16,8 @@ STEPS = 1600
 BATCH_TOKENS = (256, 4096)
 EPOCHS = (3, 30)
 ROWS = (4, 32)
+LEAST_ROWS = 2
+"""Of a hash table: one for padding, one for everything."""
 BUCKETS = (1 << 12, 1 << 20)
 """With one row for two features or more, collisions cost EWT 0.3 points of accuracy."""
 
@@ -39,12 +41,13 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
     if not epochs and not train.budget:
         epochs = _between(round(STEPS * step / max(1, tokens)), *EPOCHS)
     buckets = _between(1 << (2 * words).bit_length(), *BUCKETS)
+    classify, tag = (max(LEAST_ROWS, own.bypass_buckets or buckets) for own in (settings.classify, settings.tag))
     return replace(
         settings,
         train=replace(train, batch_tokens=batch, epochs=epochs),
         generate=replace(generate, rows=rows),
-        classify=replace(settings.classify, bypass_buckets=settings.classify.bypass_buckets or buckets),
-        tag=replace(settings.tag, bypass_buckets=settings.tag.bypass_buckets or buckets),
+        classify=replace(settings.classify, bypass_buckets=classify),
+        tag=replace(settings.tag, bypass_buckets=tag),
     )
 
 

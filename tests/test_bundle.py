@@ -135,6 +135,14 @@ def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
     check_output(Path("new"), lambda _: True)
 
 
+def test_a_symbolic_link_is_not_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    for name in ("real", "gone"):
+        (tmp_path / f"to-{name}").symlink_to(tmp_path / name)
+        with pytest.raises(UsageError, match=f"to-{name}: is a symbolic link; expected a folder; use -o .*{name}"):
+            check_output(tmp_path / f"to-{name}", lambda _: True)
+
+
 def test_a_rename_that_fails_brings_the_old_folder_back(copy, monkeypatch):
     rename = Path.replace
 

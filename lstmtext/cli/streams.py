@@ -75,8 +75,9 @@ class RecordLines:
     def __init__(self, text_column: str | None, *, as_json: bool) -> None:
         self.column = text_column or "text"
         self._as_json = as_json or text_column is not None
+        self._only_json = text_column is not None
         self.strays = 0
-        """JSON objects without a text in the column; they were read as plain lines."""
+        """Lines that should hold a text under the column and do not; they were read as plain lines."""
 
     def parse(self, lines: Iterable[str]) -> list[dict[str, object]]:
         """A record a line; where JSON is expected, an object with a text is taken as it is."""
@@ -86,20 +87,25 @@ class RecordLines:
         """What the user should know at the end."""
         if self.strays:
             yield (
-                f"{self.strays} JSON objects have no text under '{self.column}' and were read as plain lines; "
+                f"{self.strays} lines have no text under '{self.column}' and were read as plain lines; "
                 "name another key with --text-column"
             )
 
     def _parse(self, line: str) -> dict[str, object]:
-        if line.startswith("{"):
-            try:
-                record = load_json(line)
-            except (ValueError, RecursionError):
-                return {self.column: line}
-            if isinstance(record.get(self.column), str):
-                return cast(dict[str, object], record)
-            self.strays += 1
+        record = _json_object(line)
+        if record is not None and isinstance(record.get(self.column), str):
+            return record
+        self.strays += record is not None or self._only_json
         return {self.column: line}
+
+
+def _json_object(line: str) -> dict[str, object] | None:
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        return cast(dict[str, object], load_json(line))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _blocks(name: str) -> Iterator[bytes]:

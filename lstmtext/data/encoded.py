@@ -26,6 +26,7 @@ from lstmtext.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import datasets
 
+FORMAT = 1
 DESCRIPTION = "preprocess.json"
 TOKENIZER = "tokenizer.json"
 DATA = "data"
@@ -162,7 +163,7 @@ def save_encoded(data: EncodedData, folder: Path) -> None:
     with replacing(folder, is_old=holds_only_encoded) as fresh:
         data.tables.save_to_disk(str(fresh / DATA))
         (fresh / TOKENIZER).write_text(data.tokenizer.to_json(), encoding="utf-8")
-        description = {"format": 1, "facts": data.facts.__dict__, "settings": data.settings.as_dict()}
+        description = {"format": FORMAT, "facts": data.facts.__dict__, "settings": data.settings.as_dict()}
         (fresh / DESCRIPTION).write_text(json.dumps(description, indent=2), encoding="utf-8")
 
 
@@ -182,10 +183,12 @@ def load_encoded(folder: Path) -> EncodedData:
 
     try:
         description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        if description["format"] != FORMAT:
+            raise ValueError(f"format {description['format']} instead of {FORMAT}")
         tables = datasets.load_from_disk(str(folder / DATA))
         tokenizer = (folder / TOKENIZER).read_text(encoding="utf-8")
         facts, settings = _facts_from(description["facts"]), settings_from_sections(description["settings"])
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
         raise DataError(
             folder, f"is not a complete encoded dataset: {error}", hint="run lstmtext preprocess again"
         ) from error

@@ -18,7 +18,7 @@ from lstmtext.text.words import split_words
 Hashes = npt.NDArray[np.uint64]
 
 FORMS = 9
-"""Features of one word: itself, lower-cased, prefixes of 1 to 3, suffixes of 1 to 4 … see `_word_forms`."""
+"""Features of one word: itself, lower-cased, prefixes of 2 and 3, suffixes of 1 to 4, shape."""
 FEATURES = 3 * FORMS + 4
 """Features of a word in its sentence: its own forms, those of both neighbours, and four of its surroundings."""
 
@@ -80,7 +80,7 @@ def _word_pieces(word: str, characters: int) -> tuple[int, ...]:
 @lru_cache(maxsize=1 << 16)
 def _cached_pieces(word: str, characters: int) -> tuple[int, ...]:
     bordered = f"<{word}>"
-    sizes = (characters - 1, characters)
+    sizes = range(max(1, characters - 1), characters + 1)
     return tuple(_hash("c " + bordered[at : at + n]) for n in sizes for at in range(len(bordered) - n + 1))
 
 

@@ -54,7 +54,7 @@ def fit_bypass(bypass: NgramBypass, train: EncodedTexts, validation: EncodedText
     buckets = len(bypass.table_NK)
     counts_N = np.zeros(buckets, dtype=np.int64)
     for hashes in train.ngrams():
-        np.add.at(counts_N, rows_of(hashes, buckets), 1)
+        counts_N[np.unique(rows_of(hashes, buckets))] += 1
     bypass.fit_frequencies(counts_N, len(train))
     known, held_out = _gather(bypass, train), _gather(bypass, validation)
     best = float("inf")

@@ -65,12 +65,17 @@ def move_average(average: Model, model: Model, decay: float, step: int) -> None:
         torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
 
 
-def training_steps(model: Model, feed: Feed, settings: Settings, precision: str) -> Iterator[StepReport]:
-    """Train until the epochs or the budget are used up; each step yields its report."""
+def training_steps(
+    model: Model, feed: Feed, settings: Settings, precision: str, *, started: float | None = None
+) -> Iterator[StepReport]:
+    """Train until the epochs or the budget are used up; each step yields its report.
+
+    The budget counts from `started`, a time of the monotonic clock in seconds, or from the first step.
+    """
     train = settings.train
     rng = np.random.default_rng(train.seed)
     optimizer = make_optimizer(model, settings)
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     step = epoch = 0
     progress = 0.0
     while progress < 1.0:

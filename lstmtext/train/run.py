@@ -87,6 +87,8 @@ class _Best:
     scores: Scores | None = None
     epochs: float = 0.0
     misses: int = 0
+    diverged: int = 0
+    """The step at which the loss was no number any more."""
 
     def take(self, model: Model, scores: Scores, epochs: float) -> None:
         """Remember a model that is better than all before."""
@@ -95,17 +97,19 @@ class _Best:
 
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo:
-    """Train and save a bundle. Raises Interrupted, with the bundle saved, after Ctrl-C."""
+    """Train and save a bundle. Raises Interrupted after Ctrl-C and UsageError where training diverges, the best saved."""
     settings = job.settings
     device = _set_up(settings)
+    started = time.monotonic()
     model = _make_model(job).to(device)
     precision = choose_precision(settings.train, settings.encoder, device)
-    parameters = sum(weights.numel() for weights in model.parameters())
+    parameters = _count_parameters(model)
     listener.started(parameters=parameters, precision=precision, device=str(device))
-    started = time.monotonic()
     best = _Best()
     with _interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
-        tokens, epochs = _train_until_done(job, model, precision, best, interrupted, listener)
+        tokens, epochs = _train_until_done(job, model, precision, best, interrupted, listener, started)
+        if best.scores is None:
+            raise _diverged(best, "nothing is saved")
         training = {
             "epochs": round(epochs, 3),
             "best_epoch": round(best.epochs, 3),
@@ -117,11 +121,26 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo:
             "torch": torch.__version__,
             "started_from": str(job.encoder.folder.name) if job.encoder else "none",
             "interrupted": bool(interrupted),
+            "diverged": bool(best.diverged),
         }
         info = _save(job, best, training, parameters)
+    if best.diverged:
+        raise _diverged(best, f"the best weights before are in {job.output}")
     if interrupted:
         raise Interrupted(f"interrupted; the best weights so far are in {job.output}")
     return info
+
+
+def _diverged(best: _Best, saved: str) -> UsageError:
+    found = f"training diverged at step {best.diverged}; {saved}"
+    return UsageError("--set train.learning_rate", found, hint="lower it")
+
+
+def _count_parameters(model: Model) -> int:
+    """Numbers that training decides, those of a fitted bypass included."""
+    count = sum(weights.numel() for weights in model.parameters())
+    bypass = getattr(model.head, "bypass", None)
+    return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()
 
 
 def _set_up(settings: Settings) -> torch.device:
@@ -147,7 +166,13 @@ def _make_model(job: TrainJob) -> Model:
 
 
 def _train_until_done(
-    job: TrainJob, model: Model, precision: str, best: _Best, interrupted: list[int], listener: Listener
+    job: TrainJob,
+    model: Model,
+    precision: str,
+    best: _Best,
+    interrupted: list[int],
+    listener: Listener,
+    begun: float,
 ) -> tuple[int, float]:
     """Run the loop with validations, keeping the best weights; tokens read and passes made."""
     settings, task = job.settings, TASKS[job.data.task]
@@ -157,13 +182,12 @@ def _train_until_done(
     losses: list[float] = []
     epochs = 0.0
     kept = copy.deepcopy(model) if settings.train.average else model
-    for report in training_steps(model, train_feed(job.data, settings), settings, precision):
+    for report in training_steps(model, train_feed(job.data, settings), settings, precision, started=begun):
         listener.stepped(report)
         if kept is not model:
             move_average(kept, model, settings.train.average, report.step)
         if not math.isfinite(report.loss):
-            if best.scores is None:
-                raise _diverged(report)
+            best.diverged = report.step
             break
         losses.append(report.loss)
         tokens += report.tokens
@@ -179,8 +203,9 @@ def _train_until_done(
             best.take(kept, scores, report.epochs)
         else:
             best.misses += 1
-        if best.scores is None:
-            raise _diverged(report)
+        if best.scores is None:  # the weights are broken though the losses are numbers
+            best.diverged = report.step
+            break
         name, value = first_of(task.shown, scores)
         _, best_value = first_of(task.shown, best.scores)
         mean_loss = sum(losses) / len(losses)
@@ -192,12 +217,8 @@ def _train_until_done(
     return tokens, epochs
 
 
-def _diverged(report: StepReport) -> UsageError:
-    found = f"training diverged: the loss of step {report.step} is {report.loss}"
-    return UsageError("--set train.learning_rate", found, hint="lower the rate")
-
-
 def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: int) -> BundleInfo:
+    assert best.scores is not None, "there is something to save"
     data, settings = job.data, job.settings
     head = job.head or TASKS[data.task].head
     encoder = {
@@ -208,7 +229,7 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
     facts = data.facts
     info = BundleInfo(
         settings=settings,
-        heads={head: HeadInfo(data.task, data.labels.names, best.scores or {})},
+        heads={head: HeadInfo(data.task, data.labels.names, best.scores)},
         vocabulary_size=data.tokenizer.size,
         parameters=parameters,
         training=training,

@@ -95,8 +95,17 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
 def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
     if settings.text not in (Settings().text, replace(data.settings.text, vocabulary_size=0), data.settings.text):
         raise UsageError("--set text", f"{name} is encoded already", hint="run lstmtext preprocess with these settings")
-    made = data.settings.classify
-    classify = replace(settings.classify, bypass_ngrams=made.bypass_ngrams, bypass_characters=made.bypass_characters)
+    made, usual = data.settings.classify, Settings().classify
+    for key in ("bypass_ngrams", "bypass_characters"):
+        if getattr(settings.classify, key) not in (getattr(usual, key), getattr(made, key)):
+            hint = "run lstmtext preprocess with this setting"
+            raise UsageError(f"--set classify.{key}", f"{name} is encoded already", hint=hint)
+    classify = replace(
+        settings.classify,
+        bypass=settings.classify.bypass and made.bypass,
+        bypass_ngrams=made.bypass_ngrams,
+        bypass_characters=made.bypass_characters,
+    )
     settings = replace(settings, text=data.settings.text, classify=classify)
     if encoder is None:
         return settings

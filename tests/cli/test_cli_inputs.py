@@ -37,7 +37,10 @@ def test_a_text_column_is_read_whatever_the_output(run_process, bundle_of, comma
 def test_objects_without_the_text_are_counted(run_process, bundle_of, command):
     done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n{"text": "y"}\n')
     assert len(done.out.splitlines()) == 2
-    assert "1 JSON objects have no text under 'text'" in done.err
+    assert "1 lines have no text under 'text'" in done.err
+    mixed = b'  {"body": "x"}\n{"broken\nplain\n'
+    done = run_process(command, "-m", bundle_of(command), "--text-column", "body", "--format", "jsonl", given=mixed)
+    assert "2 lines have no text under 'body'" in done.err
     quiet = run_process(command, "-q", "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n')
     assert not quiet.err
 

@@ -1,6 +1,7 @@
 """`train` and `preprocess`: what they say, what they leave on disk, how they start from and replace bundles."""
 
 import json
+import shutil
 import signal
 import subprocess
 
@@ -119,3 +120,12 @@ def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, 
     assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert run_here("info", "-m", tmp_path / "out").code == 0
+
+
+def test_a_training_that_diverges_says_so_and_leaves_the_old_bundle(run_here, classify_bundle, source, tiny, tmp_path):
+    output = shutil.copytree(classify_bundle, tmp_path / "model")
+    wild = ["--set", "train.learning_rate=10", "--set", "train.weight_decay=10", "--set", "train.clip=1e6"]
+    done = run_here("train", *source("classify"), "-o", output, "--epochs", 30, *tiny, *wild)
+    assert done.code == 2
+    assert "training diverged at step" in done.err
+    load_bundle(output)
