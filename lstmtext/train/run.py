@@ -97,7 +97,7 @@ class _Best:
 
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo:
-    """Train and save a bundle. Raises Interrupted after Ctrl-C and UsageError where training diverges, the best saved."""
+    """Train and save a bundle. Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved."""
     settings = job.settings
     device = _set_up(settings)
     started = time.monotonic()

@@ -1,7 +1,6 @@
 """`train` and `preprocess`: what they say, what they leave on disk, how they start from and replace bundles."""
 
 import json
-import shutil
 import signal
 import subprocess
 
@@ -122,10 +121,11 @@ def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, 
     assert run_here("info", "-m", tmp_path / "out").code == 0
 
 
-def test_a_training_that_diverges_says_so_and_leaves_the_old_bundle(run_here, classify_bundle, source, tiny, tmp_path):
-    output = shutil.copytree(classify_bundle, tmp_path / "model")
-    wild = ["--set", "train.learning_rate=10", "--set", "train.weight_decay=10", "--set", "train.clip=1e6"]
-    done = run_here("train", *source("classify"), "-o", output, "--epochs", 30, *tiny, *wild)
+def test_a_training_that_diverges_says_so_and_saves_the_best_before(run_here, source, tiny, tmp_path):
+    wild = {"learning_rate": 10, "weight_decay": 10, "clip": 1e6, "patience": 999, "decay": "constant", "warmup": 0}
+    words = [word for name, value in wild.items() for word in ("--set", f"train.{name}={value}")]
+    done = run_here("train", *source("classify"), "-o", tmp_path / "out", "--epochs", 99, *tiny, *words)
     assert done.code == 2
     assert "training diverged at step" in done.err
-    load_bundle(output)
+    assert f"the best weights before are in {tmp_path / 'out'}; lower it" in done.err
+    assert load_bundle(tmp_path / "out").info.training["diverged"] is True
