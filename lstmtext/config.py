@@ -191,6 +191,7 @@ class Sampling:
 TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
     "classify": {
         "encoder.embedding_dropout": 0.3,
+        "train.patience": 15,  # n-grams answer well from the start, and the encoder needs its time to add to them
     },
     "tag": {
         "encoder.embedding_dropout": 0.1,
