@@ -25,7 +25,7 @@ def test_defaults_give_way_to_the_file_then_to_set_then_to_flags(tmp_path: Path)
     settings = resolve_settings(
         "classify", file=file, assignments=["train.epochs=12", "train.seed=12"], flags={"train.seed": 13}
     ).train
-    assert settings.patience == TrainSettings().patience
+    assert settings.warmup == TrainSettings().warmup
     assert (settings.clip, settings.epochs, settings.seed) == (0.1, 12, 13)
 
 
