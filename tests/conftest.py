@@ -6,6 +6,7 @@
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -111,13 +112,20 @@ def run_process() -> Callable[..., Outcome]:
     return run
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start_process() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts the installed command and leaves it running; it is ended with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(*words: object, **streams: object) -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([COMMAND, *map(str, words)], env=ENVIRONMENT, **streams))
+        # A shell starts background jobs with interrupts ignored, and children inherit that.
+        started.append(
+            subprocess.Popen([COMMAND, *map(str, words)], env=ENVIRONMENT, preexec_fn=_heed_interrupts, **streams)  # noqa: PLW1509
+        )
         return started[-1]
 
     yield start
