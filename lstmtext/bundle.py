@@ -111,7 +111,7 @@ def load_bundle(folder: Path) -> Bundle:
             folder,
             f"no {DESCRIPTION} there",
             expected="a bundle that lstmtext train wrote",
-            hint="check -m/--model",
+            hint="give the folder that holds it" if folder.is_file() else "check the name",
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -159,6 +159,7 @@ def save_bundle(
 
         (fresh / TOKENIZER).write_text(tokenizer.to_json(), encoding="utf-8")
         save_file(dict(arrays), str(fresh / WEIGHTS))
+        (fresh / WEIGHTS).chmod(0o644)  # the library writes it for its owner alone
         (fresh / GRAPH).write_bytes(graph)
         (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8", errors="backslashreplace")
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir()) if path.is_file()}

@@ -57,6 +57,15 @@ def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
         load_bundle(tmp_path)
 
 
+def test_the_file_of_a_bundle_is_not_its_folder(copy):
+    with pytest.raises(ModelError, match="give the folder that holds it"):
+        load_bundle(copy / "bundle.json")
+
+
+def test_all_files_of_a_bundle_may_be_read_by_the_same_people(copy):
+    assert {path.stat().st_mode & 0o777 for path in copy.iterdir()} == {(copy / "bundle.json").stat().st_mode & 0o777}
+
+
 def test_another_format_version_is_refused_with_both_versions(copy):
     changed(copy, format=2)
     with pytest.raises(ModelError, match="format 2; expected format 1"):

@@ -30,7 +30,7 @@ def classify(
 
     \b
     echo "The room was clean." | lstmtext classify -m checkpoints/reviews
-    lstmtext classify texts.txt -m checkpoints/reviews --format jsonl --top 2
+    lstmtext classify data/prose.txt -m checkpoints/reviews --format jsonl --top 2
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import TextPredictor

@@ -26,7 +26,7 @@ def tag(
 
     \b
     echo "Anna Berg lives in Oslo." | lstmtext tag -m checkpoints/entities --format inline
-    lstmtext tag texts.txt -m checkpoints/entities --format jsonl
+    lstmtext tag data/prose.txt -m checkpoints/entities --format jsonl
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import SentencePredictor

@@ -37,9 +37,12 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     unseen_rows = train[0].once and train[0].format in ROW_READERS  # cannot be looked at twice
     task = request.task
     if task is None:
-        if unseen_rows:
+        if unseen_rows and columns.label:
+            task, reason = "classify", f"a column '{columns.label}'"
+        elif unseen_rows:
             raise UsageError(train[0].place(), "its task cannot be read ahead", hint="name it with --task")
-        task, reason = infer_task(train[0], columns)
+        else:
+            task, reason = infer_task(train[0], columns)
         remarks.append(f"task {task}, from {reason}; --task chooses another")
     if train[0].format in ROW_READERS and not unseen_rows and task != "tag":
         place = train[0].place()

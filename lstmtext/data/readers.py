@@ -43,7 +43,11 @@ def infer_task(source: Source, columns: Columns) -> tuple[TaskName, str]:
     if guess(found, names.WORD_NAMES) and (columns.tag or guess(found, names.TAG_NAMES)):
         return "tag", "columns of words and tags"
     label = columns.label or guess(found, names.LABEL_NAMES)
-    return ("classify", f"a column '{label}'") if label else ("generate", "no label column")
+    return (
+        ("classify", f"a column '{label}'")
+        if label
+        else ("generate", f"no label among the columns {', '.join(map(repr, found))}")
+    )
 
 
 def columns_of(source: Source) -> list[str]:

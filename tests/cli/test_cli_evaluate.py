@@ -38,6 +38,12 @@ def test_evaluate_reads_standard_input(run_process, run_here, classify_bundle, d
     assert done.out == run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out
 
 
+def test_likelihood_is_left_out_where_no_label_is_known(run_here, classify_bundle, tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nbad,neutral\n")
+    scores = json.loads(run_here("evaluate", tmp_path / "a.csv", "-m", classify_bundle, "--json").out)["scores"]
+    assert (scores["accuracy"], "nats_per_text" in scores) == (0.0, False)
+
+
 def test_labels_that_the_model_does_not_have_are_told(run_here, classify_bundle, tmp_path):
     (tmp_path / "a.csv").write_text("text,label\ngood,positive\nbad,neutral\nbad,neutral\n")
     shown = run_here("evaluate", tmp_path / "a.csv", "-m", classify_bundle).out.decode()
