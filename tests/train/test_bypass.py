@@ -78,6 +78,6 @@ def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypat
         logits_BK -= np.log(np.exp(logits_BK).sum(1, keepdims=True))
         return -logits_BK[np.arange(len(validation)), validation.labels].mean()
 
-    alone = [nats((strength,)) for strength in (0.01, 1.0, 100.0)]
+    alone = [nats((strength,)) for strength in (0.01, 1.0, 1e5)]
     assert max(alone) > 1.1 * min(alone)
-    assert nats((0.01, 1.0, 100.0)) == pytest.approx(min(alone), rel=0.01)
+    assert nats((0.01, 1.0, 1e5)) == pytest.approx(min(alone), rel=0.01)
