@@ -107,6 +107,8 @@ class GenerateSettings:
     """Contiguous rows the text is cut into, each read on where the last batch stopped; 0 lets its length decide."""
     window: int = bounded(128, 2, 65536)
     """Tokens of back-propagation; states are carried beyond, gradients are not."""
+    restart: float = bounded(0.05, 0.0, 1.0)
+    """Chance that a row starts anew at a window, as a text does: without a past, from a boundary."""
 
 
 @dataclass(frozen=True)

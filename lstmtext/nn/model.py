@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from lstmtext.config import Settings, TaskName
 from lstmtext.errors import ModelError
-from lstmtext.nn.encoder import Encoder, Encoding, StreamState
+from lstmtext.nn.encoder import Encoder, Encoding, State, StreamState
 from lstmtext.nn.heads import HEADS, Head
 from lstmtext.nn.tensors import tensor
-from lstmtext.text.arrays import Floats
+from lstmtext.text.arrays import Bools, Floats
 from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch
 
 Batch = TextBatch | SentenceBatch | StreamBatch
@@ -48,13 +48,26 @@ class Model(nn.Module):
         return answer, after
 
     def encode(self, batch: Batch, carried: StreamState | None = None) -> tuple[Encoding, StreamState | None]:
-        """States of a batch; a stream goes on from the carried state unless it starts afresh."""
+        """States of a batch; rows of a stream go on from the carried state unless they start anew."""
         device = self.device
         if not isinstance(batch, StreamBatch):
             return self.encoder(tensor(batch.ids_BT, device), tensor(batch.lengths_B, device)), None
         backward_BT = None if batch.reversed_BT is None else tensor(batch.reversed_BT[:, :-1], device)
-        before = None if batch.fresh else carried
+        before = _restarted(carried, batch.fresh_B)
         return self.encoder.read_stream(tensor(batch.ids_BT[:, :-1], device), backward_BT, before)
+
+
+def _restarted(carried: StreamState | None, fresh_B: Bools) -> StreamState | None:
+    """Carried states with zeros for the rows that start anew."""
+    if carried is None or fresh_B.all():
+        return None
+    forward, backward = carried
+    kept_B1 = torch.from_numpy(~fresh_B[:, None]).to(forward[0])
+    return _kept(forward, kept_B1), backward and _kept(backward, kept_B1)
+
+
+def _kept(state: State, kept_B1: Tensor) -> State:
+    return state[0] * kept_B1, state[1] * kept_B1
 
 
 def model_arrays(model: nn.Module) -> dict[str, Floats]:

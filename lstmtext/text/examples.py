@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstmtext.config import Settings
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Bools, Ints
 from lstmtext.text.batching import lengths_of, pad
 from lstmtext.text.lexical import FEATURES, Hashes, rows_of, sentence_features, text_ngrams
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
@@ -70,8 +70,8 @@ class StreamBatch:
 
     ids_BT: Ints
     reversed_BT: Ints | None
-    fresh: bool
-    """Whether the rows start anew, so that no state is carried in."""
+    fresh_B: Bools
+    """Whether a row starts anew, so that no state is carried into it, [B]."""
 
 
 def text_examples(

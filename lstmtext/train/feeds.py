@@ -12,7 +12,7 @@ import numpy as np
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData, EncodedStream
 from lstmtext.nn.model import Batch
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Bools, Ints
 from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import (
     SentenceBatch,
@@ -78,10 +78,10 @@ class StreamFeed:
         mirrored = ids[::-1]
         for place in range(0, length, window):
             end = min(place + window, length)
-            places = starts + np.arange(place, end + 1)
-            fresh = place == 0
-            backward = _opened(mirrored[places], fresh=fresh) if both else None
-            yield end / length, StreamBatch(_opened(ids[places], fresh=fresh), backward, fresh)
+            places = starts + np.arange(place - (place == 0), end + 1)  # a pass begins with boundaries, and no token is lost
+            fresh_B = rng.random(rows) < (self.settings.generate.restart if place else 1.0)
+            backward = _opened(mirrored[places], fresh_B) if both else None
+            yield end / length, StreamBatch(_opened(ids[places], fresh_B), backward, fresh_B)
 
     def _shape(self) -> tuple[int, int]:
         """Rows and window, fewer rows where the text is too short to fill them."""
@@ -90,9 +90,10 @@ class StreamFeed:
         return rows, settings.window
 
 
-def _opened(ids_BT: Ints, *, fresh: bool) -> Ints:
+def _opened(ids_BT: Ints, fresh_B: Bools) -> Ints:
     """Fresh rows begin with a boundary, or the model would never learn what may follow one without a past."""
-    return np.pad(ids_BT, ((0, 0), (1, 0)), constant_values=BOUNDARY_ID) if fresh else ids_BT
+    ids_BT[fresh_B, 0] = BOUNDARY_ID
+    return ids_BT
 
 
 def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[StreamBatch]:
@@ -103,9 +104,9 @@ def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[St
     starts = np.arange(rows)[:, None] * length
     for place in range(0, length, window):
         places = starts + np.arange(place, min(place + window, length) + 1)
-        yield StreamBatch(ids[places], None, fresh=place == 0)
+        yield StreamBatch(ids[places], None, np.full(rows, place == 0))
     if rows * length < len(stream.ids):
-        yield StreamBatch(ids[None, rows * length :], None, fresh=True)
+        yield StreamBatch(ids[None, rows * length :], None, np.array([True]))
 
 
 def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[TextExample, TextBatch]:

@@ -46,7 +46,7 @@ def batches(task: str, tokenizer: Tokenizer, settings: Settings, *, apart: bool 
         ids = np.array(tokenizer.encode(" ".join(TEXTS)))
         rows = np.stack([ids[:12], ids[3:15]])
         streams = [rows[:1], rows[1:]] if apart else [rows]
-        return [StreamBatch(own, own[:, ::-1].copy(), fresh=True) for own in streams]
+        return [StreamBatch(own, own[:, ::-1].copy(), np.ones(len(own), dtype=bool)) for own in streams]
     return [collate([example], settings) for example in examples] if apart else [collate(examples, settings)]
 
 
@@ -153,3 +153,19 @@ def test_the_tables_of_tasks_heads_and_exporters_have_the_same_keys():
     from lstmtext.runtime.export import _EXPORTERS
 
     assert set(TASKS) == set(HEADS) == set(TASK_DEFAULTS) == set(_PREPARERS) == set(_EVALUATORS) == set(_EXPORTERS)
+
+
+def test_a_row_that_starts_anew_reads_as_without_a_past(tokenizer):
+    _, model = make("generate", tokenizer)
+    model.eval()
+    ids = np.array(tokenizer.encode(" ".join(TEXTS)))
+    rows, mirrored = np.stack([ids[:12], ids[3:15]]), np.stack([ids[11::-1], ids[14:2:-1]])
+    with torch.no_grad():
+        _, state = model.encode(StreamBatch(rows, mirrored, np.array([True, True])))
+        anew, _ = model.encode(StreamBatch(rows, mirrored, np.array([True, True])))
+        read_on, _ = model.encode(StreamBatch(rows, mirrored, np.array([False, False])), state)
+        mixed, _ = model.encode(StreamBatch(rows, mirrored, np.array([True, False])), state)
+    for name in ("forward_BTH", "backward_BTH"):
+        torch.testing.assert_close(getattr(mixed, name)[0], getattr(anew, name)[0])
+        torch.testing.assert_close(getattr(mixed, name)[1], getattr(read_on, name)[1])
+        assert not torch.allclose(getattr(anew, name), getattr(read_on, name))

@@ -71,7 +71,7 @@ def test_the_nats_of_passages_are_torchs_nats_of_the_whole_text(pair, ids):
     model, bundle = pair
     predictor = LanguagePredictor(bundle, *bundle.head(), threads=1)
     text = ids[1:]
-    nats_BT, _ = model.predict(StreamBatch(np.array([ids]), None, fresh=True))
+    nats_BT, _ = model.predict(StreamBatch(np.array([ids]), None, np.array([True])))
     whole = list(predictor.nats([text]))
     pieces = list(predictor.nats([text[:7], [], text[7:300], text[300:]]))
     assert sum(count for _, count in pieces) == whole[0][1] == len(text)

@@ -1,6 +1,7 @@
 """The rate as a function of progress, and that a pass is the data, once."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,13 +51,24 @@ def test_windows_of_a_stream_join_up_and_cover_almost_all_of_it(length):
     rows: dict[int, list[int]] = {}
     for _, batch in StreamFeed(ids, settings).shuffled(np.random.default_rng(0)):
         for row, own in enumerate(batch.ids_BT):
-            if not batch.fresh:
+            if batch.fresh_B[row]:
+                assert own[0] == BOUNDARY_ID
+            else:
                 assert own[0] == rows[row][-1]
             rows.setdefault(row, []).extend(own[1:].tolist())
-            assert (own[0] == BOUNDARY_ID) or not batch.fresh
     for own in rows.values():
         assert (np.diff(own) % length == 1 % length).all()
     assert sum(map(len, rows.values())) >= length - len(rows)
+
+
+@pytest.mark.parametrize("restart", [0.0, 0.3])
+def test_rows_start_anew_as_often_as_asked(restart):
+    settings = with_sizes()
+    settings = replace(settings, generate=replace(settings.generate, restart=restart))
+    batches = [batch for _, batch in StreamFeed(np.arange(100_000), settings).shuffled(np.random.default_rng(0))]
+    assert batches[0].fresh_B.all()
+    assert np.mean([batch.fresh_B for batch in batches[1:]]) == pytest.approx(restart, abs=0.05)
+    assert all((batch.reversed_BT[batch.fresh_B, 0] == BOUNDARY_ID).all() for batch in batches)
 
 
 def test_the_backward_rows_are_the_mirrored_text():
