@@ -86,13 +86,14 @@ def run_here() -> Callable[..., Outcome]:
         from lstmtext.cli import app
 
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        argv = sys.argv
+        argv, handler = sys.argv, signal.getsignal(signal.SIGINT)
         sys.argv = ["lstmtext", *map(str, words)]
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
                 app.main()
         finally:
             sys.argv = argv
+            signal.signal(signal.SIGINT, handler)  # a command that has ended leaves interrupts ignored
         out.flush()
         return Outcome(int(left.value.code or 0), out.buffer.getvalue(), err.getvalue())
 

@@ -4,6 +4,7 @@ Importing it loads no torch, no datasets and no ONNX Runtime; commands import wh
 """
 
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -58,21 +59,22 @@ def main() -> NoReturn:
     """Run a command and leave with its exit code."""
     debug = "--debug" in sys.argv[1:]
     sys.argv[1:] = [word for word in sys.argv[1:] if word != "--debug"]
-    sys.exit(_run(debug=debug))
+    code, message = _run(debug=debug)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: one more Ctrl-C must not change the exit code
+    if message:
+        print(f"lstmtext: {message}", file=sys.stderr)  # noqa: T201  # the one place that talks of errors
+    sys.exit(code)
 
 
-def _run(*, debug: bool) -> int:
+def _run(*, debug: bool) -> tuple[int, str]:
     try:
-        return _invoke()
+        return _invoke(), ""
     except (Exception, KeyboardInterrupt) as error:
         if debug and not isinstance(error, typer.Exit):
             raise
         if isinstance(error, OSError):
             _abandon_output()
-        code, message = _explain(error)
-        if message:
-            print(f"lstmtext: {message}", file=sys.stderr)  # noqa: T201  # the one place that talks of errors
-        return code
+        return _explain(error)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
@@ -85,7 +87,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case KeyboardInterrupt():
             return ExitCode.INTERRUPTED, "interrupted"
         case TyperException():
-            return ExitCode.USAGE, f"{error.format_message()} See lstmtext COMMAND --help."
+            return ExitCode.USAGE, f"{error.format_message().rstrip('.')}. See lstmtext COMMAND --help."
         case UserError() | Interrupted():
             return error.exit_code, str(error)
         case OSError():

@@ -43,7 +43,7 @@ def classify(
     for group in read_groups(file):
         cut += write_answers(predictor, lines.parse(group), lines.column, top, as_json=output == "jsonl")
     if cut:
-        remark(f"{cut} texts were longer than the model reads and lost their middle", quiet=quiet)
+        remark(f"texts longer than the model reads, without their middle: {cut}", quiet=quiet)
     for text in lines.remarks():
         remark(text, quiet=quiet)
 

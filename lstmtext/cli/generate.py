@@ -11,29 +11,24 @@ from lstmtext.cli.streams import read_groups, remark, write_text
 from lstmtext.config import Sampling
 
 D = Sampling()
+Prompt = Annotated[str | None, typer.Option("--prompt", help="Text to go on from; else standard input, one a line.")]
+TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest that hold this probability.")]
+MinP = Annotated[float, typer.Option("--min-p", help="Draw from those with this share of the likeliest's.")]
+RepetitionPenalty = Annotated[float, typer.Option("--repetition-penalty", help="Above 1, repeats less.")]
+Stop = Annotated[list[str] | None, typer.Option("--stop", help="End a sample before this text; may be repeated.")]
 
 
 def generate(
     model: options.Model,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", help="Text to go on from; else standard input, one a line.")
-    ] = None,
+    prompt: Prompt = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", help="Most tokens of a sample.")] = D.max_tokens,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Samples for each prompt.")] = 1,
     temperature: Annotated[float, typer.Option("--temperature", help="0 takes the likeliest token.")] = D.temperature,
     top_k: Annotated[int, typer.Option("--top-k", help="Draw from the K likeliest tokens; 0 from all.")] = D.top_k,
-    top_p: Annotated[
-        float, typer.Option("--top-p", help="Draw from the likeliest that hold this probability.")
-    ] = D.top_p,
-    min_p: Annotated[
-        float, typer.Option("--min-p", help="Draw from those with this share of the likeliest's.")
-    ] = D.min_p,
-    repetition_penalty: Annotated[
-        float, typer.Option("--repetition-penalty", help="Above 1, repeats less.")
-    ] = D.repetition_penalty,
-    stop: Annotated[
-        list[str] | None, typer.Option("--stop", help="End a sample before this text; may be repeated.")
-    ] = None,
+    top_p: TopP = D.top_p,
+    min_p: MinP = D.min_p,
+    repetition_penalty: RepetitionPenalty = D.repetition_penalty,
+    stop: Stop = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = D.seed,
     head: options.Head = None,
     threads: options.Threads = 0,

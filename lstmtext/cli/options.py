@@ -19,6 +19,7 @@ FORMATS = "csv, tsv, jsonl, parquet, text, conll or conllu"
 Model = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder that train wrote.")]
 Head = Annotated[str | None, typer.Option("--head", help="Name of the head.")]
 DataFormat = Annotated[str | None, typer.Option("--format", help=f"Format of the data: {FORMATS}.")]
+Valid = Annotated[list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column that holds the text.")]
 TextKey = Annotated[
     str | None, typer.Option("--text-column", help="Lines are JSON objects with the text under this key ('text').")

@@ -13,9 +13,7 @@ from lstmtext.data.columns import Columns
 def preprocess(
     data: Annotated[list[str], typer.Argument(help="Files, folders, hf://owner/name, or - for standard input.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write; train takes it as DATA.")],
-    valid: Annotated[
-        list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")
-    ] = None,
+    valid: options.Valid = None,
     task: options.Task = None,
     format_name: options.DataFormat = None,
     text_column: options.TextColumn = None,

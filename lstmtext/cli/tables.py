@@ -77,7 +77,12 @@ def print_report(report: "Report", console: Console) -> None:
 
 
 def _flat(values: Mapping[str, object]) -> Iterable[tuple[str, str]]:
-    return ((name, str(value)) for name, value in values.items())
+    return ((name, _plain(value)) for name, value in values.items())
+
+
+def _plain(value: object) -> str:
+    """A value without the marks of a programming language."""
+    return ", ".join(f"{name}: {own}" for name, own in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def _show(tables: Iterable[Table]) -> None:

@@ -9,24 +9,25 @@ from lstmtext.cli import options
 from lstmtext.cli.streams import remark
 from lstmtext.data.columns import Columns
 
+Data = Annotated[
+    list[str], typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess.")
+]
+Encoder = Annotated[str, typer.Option("--encoder", help="A bundle to start from; none is from scratch.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
+
 
 def train(
-    data: Annotated[
-        list[str],
-        typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."),
-    ],
+    data: Data,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the bundle to write.")],
-    valid: Annotated[
-        list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")
-    ] = None,
+    valid: options.Valid = None,
     task: options.Task = None,
     format_name: options.DataFormat = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
-    encoder: Annotated[str, typer.Option("--encoder", help="A bundle to start from; none is from scratch.")] = "none",
+    encoder: Encoder = "none",
     head: options.Head = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Most passes over the data.")] = None,
+    epochs: Epochs = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")] = None,
     seed: options.Seed = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,

@@ -1,7 +1,8 @@
 """Which column holds what: named by the user, or guessed from customary names."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from lstmtext.errors import DataError
 
@@ -43,6 +44,33 @@ class Columns:
     text: str | None = None
     label: str | None = None
     tag: str | None = None
+    usual: Mapping[str, str] = field(default_factory=dict)
+    """Names that are guessed before the customary ones, by what they hold: those that a model was trained on."""
+
+    @property
+    def tag_column(self) -> str | None:
+        """The column of a CoNLL file that holds the tag; None for the format's own."""
+        return self.tag or self.usual.get("tag")
+
+    def given(self) -> dict[str, str]:
+        """The names that are known, by what they hold."""
+        names = {"text": self.text, "label": self.label, "tag": self.tag}
+        return {kind: name for kind, name in names.items() if name is not None}
+
+    def text_of(self, names: Collection[str], place: str) -> str:
+        """The column that holds the text. Raises DataError where there is none."""
+        return find_column(names, self.text, self._guesses("text", TEXT_NAMES), flag="--text-column", place=place)
+
+    def label_of(self, names: Collection[str], place: str) -> str:
+        """The column that holds the label. Raises DataError where there is none."""
+        return find_column(names, self.label, self._guesses("label", LABEL_NAMES), flag="--label-column", place=place)
+
+    def tags_of(self, names: Collection[str], place: str) -> str:
+        """The column that holds lists of tags. Raises DataError where there is none."""
+        return find_column(names, self.tag, self._guesses("tag", TAG_NAMES), flag="--tag-column", place=place)
+
+    def _guesses(self, kind: str, customary: tuple[str, ...]) -> tuple[str, ...]:
+        return (self.usual[kind], *customary) if kind in self.usual else customary
 
 
 NO_COLUMNS = Columns()
@@ -52,7 +80,7 @@ NO_COLUMNS = Columns()
 def guess(names: Collection[str], customary: tuple[str, ...]) -> str | None:
     """The first customary name among the columns, whatever its case."""
     by_lower = {name.strip().lower(): name for name in reversed(list(names))}
-    return next((by_lower[name] for name in customary if name in by_lower), None)
+    return next((by_lower[key] for key in (name.strip().lower() for name in customary) if key in by_lower), None)
 
 
 def find_column(
@@ -69,6 +97,6 @@ def find_column(
         raise DataError(
             place,
             f"no column '{wanted}'; found {', '.join(repr(name) for name in names) or 'none'}",
-            hint=f"name one, such as {flag} {free}" if flag else f"call it {' or '.join(customary)}",
+            hint=f"name one, such as {flag} {shlex.quote(free)}" if flag else f"call it {' or '.join(customary)}",
         )
     return chosen

@@ -5,8 +5,8 @@ A folder with `data/` (a `datasets` DatasetDict of train and validation, Arrow f
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,8 @@ class Facts:
     cut_tokens: int = 0
     repaired_tags: int = 0
     unknown_labels: int = 0
+    columns: dict[str, str] = field(default_factory=dict)
+    """Names of the columns that held text, label and tag, as far as they were known."""
     scheme: str = "none"
     words: int = 0
     tokens: int = 0
@@ -74,7 +76,7 @@ class Ragged:
         return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype=np.int32), *parts])
 
 
-class EncodedTexts(Sequence[TextExample]):
+class EncodedTexts:
     """Texts to classify, one by one."""
 
     def __init__(self, table: "datasets.Dataset") -> None:
@@ -86,7 +88,7 @@ class EncodedTexts(Sequence[TextExample]):
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, index: int) -> TextExample:  # type: ignore[override]  # batches ask for single examples
+    def __getitem__(self, index: int) -> TextExample:
         return TextExample(self._ids[index], self._ngrams[index], int(self.labels[index]))
 
     def ngrams(self) -> Iterator[Hashes]:
@@ -94,7 +96,7 @@ class EncodedTexts(Sequence[TextExample]):
         return (self._ngrams[index] for index in range(len(self)))
 
 
-class EncodedSentences(Sequence[SentenceExample]):
+class EncodedSentences:
     """Sentences to tag, one by one."""
 
     def __init__(self, table: "datasets.Dataset") -> None:
@@ -108,9 +110,12 @@ class EncodedSentences(Sequence[SentenceExample]):
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def __getitem__(self, index: int) -> SentenceExample:  # type: ignore[override]
+    def __getitem__(self, index: int) -> SentenceExample:
         words = self._words[index].as_py()
         return SentenceExample(self._ids[index], self._first[index], self._last[index], words, self._tags[index])
+
+    def __iter__(self) -> Iterator[SentenceExample]:
+        return (self[index] for index in range(len(self)))
 
 
 class EncodedStream:

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lstmtext.config import TaskName
-from lstmtext.data import columns as names
-from lstmtext.data.columns import NO_COLUMNS, Columns, find_column
+from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.prepare import DataPlan
 from lstmtext.data.readers import ROW_READERS, columns_of, infer_task
 from lstmtext.data.sources import find_source
@@ -26,7 +25,7 @@ class DataRequest:
 def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     """What to read, and remarks on everything that was guessed.
 
-    Raises DataError and UsageError as `find_source` and `find_column` do.
+    Raises DataError and UsageError as `find_source` and `Columns` do.
     """
     train = tuple(find_source(name, request.format) for name in request.data)
     valid = tuple(find_source(name, request.format) for name in request.valid)
@@ -47,10 +46,8 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     if train[0].format in ROW_READERS and not unseen_rows and task != "tag":
         place = train[0].place()
         found = columns_of(train[0])
-        text = find_column(found, columns.text, names.TEXT_NAMES, flag="--text-column", place=place)
-        label = None
-        if task == "classify":
-            label = find_column(found, columns.label, names.LABEL_NAMES, flag="--label-column", place=place)
+        text = columns.text_of(found, place)
+        label = columns.label_of(found, place) if task == "classify" else None
         columns = Columns(text, label, columns.tag)
         remarks.append(f"text from column '{text}'" + (f", labels from column '{label}'" if label else ""))
     return DataPlan(task, train, valid, columns), remarks

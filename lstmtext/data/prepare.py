@@ -252,6 +252,7 @@ def _finish(
         labels=names.names,
         label_counts={name: label_counts[name] for name in names.names},
         sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid)},
+        columns=plan.columns.given(),
         scheme=scheme,
         train_tokens=_token_count(tables["train"]),
         **{name: int(np.int64(count)) for name, count in counted.items()},

@@ -71,11 +71,8 @@ def read_texts(sources: Sequence[Source], columns: Columns, *, labelled: bool) -
         for line, row in ROW_READERS[source.format](source):
             place = source.place(line)
             if not text:
-                text = find_column(row.keys(), columns.text, names.TEXT_NAMES, flag="--text-column", place=place)
-                if labelled:
-                    label = find_column(
-                        row.keys(), columns.label, names.LABEL_NAMES, flag="--label-column", place=place
-                    )
+                text = columns.text_of(row.keys(), place)
+                label = columns.label_of(row.keys(), place) if labelled else ""
             yield TextRecord(
                 _value(row, text, place), _value(row, label, place, filled=True) if labelled else None, line
             )
@@ -85,7 +82,7 @@ def read_sentences(sources: Sequence[Source], columns: Columns) -> Iterator[Sent
     """Tagged sentences of column files or of rows that hold lists of words and tags."""
     for source in sources:
         if source.format in SENTENCE_READERS:
-            yield from SENTENCE_READERS[source.format](source, columns.tag)
+            yield from SENTENCE_READERS[source.format](source, columns.tag_column)
         elif source.format in ROW_READERS:
             yield from _sentences_of_rows(source, columns)
         else:
@@ -102,7 +99,7 @@ def read_passages(sources: Sequence[Source], columns: Columns) -> Iterator[Passa
         if source.format == "text":
             yield from _passages_of_lines(source)
         elif source.format in SENTENCE_READERS:
-            sentences = SENTENCE_READERS[source.format](source, columns.tag)
+            sentences = SENTENCE_READERS[source.format](source, columns.tag_column)
             yield from (Passage(" ".join(sentence.words), ends=True) for sentence in sentences)
         else:
             yield from (Passage(record.text, ends=True) for record in read_texts([source], columns, labelled=False))
@@ -138,7 +135,7 @@ def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:
     for line, row in ROW_READERS[source.format](source):
         place = source.place(line)
         words = words or find_column(row.keys(), None, names.WORD_NAMES, flag=None, place=place)
-        tags = tags or find_column(row.keys(), columns.tag, names.TAG_NAMES, flag="--tag-column", place=place)
+        tags = tags or columns.tags_of(row.keys(), place)
         own_words, own_tags = row.get(words), row.get(tags)
         if not isinstance(own_words, list) or not isinstance(own_tags, list) or len(own_words) != len(own_tags):
             raise DataError(place, f"'{words}' and '{tags}' do not match", expected="two lists of the same length")

@@ -8,6 +8,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, Protocol
 
 from lstmtext.data.sources import Source, read_lines
@@ -27,9 +28,15 @@ class _CsvRows(Protocol):
 
 
 def read_csv(source: Source) -> Iterator[tuple[int, Row]]:
-    """Rows of a CSV file with a header; fields may hold quoted commas and newlines."""
+    """Rows of a CSV file with a header; fields may hold quoted commas and newlines.
+
+    Semicolons part the fields where the first line has some and no comma, as spreadsheets write in much of Europe.
+    """
     csv.field_size_limit(sys.maxsize)
-    return _read_delimited(source, csv.reader((text for _, text in read_lines(source)), strict=True))
+    lines = (text for _, text in read_lines(source))
+    first = next(lines, "")
+    delimiter = ";" if ";" in first and "," not in first else ","
+    return _read_delimited(source, csv.reader(chain([first], lines), delimiter=delimiter, strict=True))
 
 
 def read_tsv(source: Source) -> Iterator[tuple[int, Row]]:

@@ -1,6 +1,7 @@
 """Scores of a bundle on data, through ONNX Runtime."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
 
@@ -28,8 +29,13 @@ Item = TypeVar("Item")
 def evaluate(
     bundle: Bundle, sources: Sequence[Source], columns: Columns, *, head: str | None = None, threads: int = 0
 ) -> dict[str, object]:
-    """`task`, `head`, `records` and `scores` of a bundle on data. Raises DataError where there are no records."""
+    """`task`, `head`, `records` and `scores` of a bundle on data. Raises DataError where there are no records.
+
+    Columns that are not named are those of the data that the bundle was trained on, where the new data have them.
+    """
     name, info = bundle.head(head)
+    known = bundle.info.data.get("columns")
+    columns = replace(columns, usual=known if isinstance(known, dict) else {})
     count, scores = _EVALUATORS[info.task](bundle, (name, info), sources, columns, threads)
     if not count:
         raise DataError(sources[0].place(), "no records", expected="at least one")

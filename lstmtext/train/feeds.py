@@ -26,7 +26,16 @@ from lstmtext.text.examples import (
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
 Example = TypeVar("Example", TextExample, SentenceExample)
+Example_co = TypeVar("Example_co", covariant=True)
 Made = TypeVar("Made", TextBatch, SentenceBatch)
+
+
+class Examples(Protocol[Example_co]):
+    """Whatever gives examples one by one."""
+
+    def __getitem__(self, index: int, /) -> Example_co:
+        """The example at a place."""
+        ...
 
 
 class Feed(Protocol):
@@ -41,7 +50,7 @@ class Feed(Protocol):
 class RecordFeed(Generic[Example, Made]):
     """Batches of separate records under a token budget."""
 
-    examples: Sequence[Example]
+    examples: Examples[Example]
     lengths: Ints
     collate: Callable[[Sequence[Example], Settings], Made]
     settings: Settings
@@ -78,7 +87,9 @@ class StreamFeed:
         mirrored = ids[::-1]
         for place in range(0, length, window):
             end = min(place + window, length)
-            places = starts + np.arange(place - (place == 0), end + 1)  # a pass begins with boundaries, and no token is lost
+            places = starts + np.arange(
+                place - (place == 0), end + 1
+            )  # a pass begins with boundaries, and no token is lost
             fresh_B = rng.random(rows) < (self.settings.generate.restart if place else 1.0)
             backward = _opened(mirrored[places], fresh_B) if both else None
             yield end / length, StreamBatch(_opened(ids[places], fresh_B), backward, fresh_B)

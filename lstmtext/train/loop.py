@@ -110,7 +110,7 @@ def _step(
         total, count, carried = model.loss(batch, carried)
     loss = total / max(1, count)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves Tensor.backward untyped
+    torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
     return float(loss.detach()), carried

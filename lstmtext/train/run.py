@@ -235,6 +235,7 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
         training=training,
         data={
             "files": facts.sources,
+            "columns": facts.columns,
             "training records": len(data.tables["train"]),
             "validation records": len(data.tables["validation"]),
             "label counts": facts.label_counts,

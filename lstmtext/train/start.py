@@ -40,11 +40,11 @@ def start_training(
     encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
     with _prepared(request, choose, encoder, remark) as (data, settings):
         if data.facts.repaired_tags:
-            remark(f"{data.facts.repaired_tags} broken tags repaired")
+            remark(f"broken tags repaired: {data.facts.repaired_tags}")
         if data.facts.truncated:
-            remark(f"{data.facts.truncated} texts cut to {settings.text.max_tokens} tokens (text.max_tokens)")
+            remark(f"texts cut to {settings.text.max_tokens} tokens (text.max_tokens): {data.facts.truncated}")
         if data.facts.unknown_labels:
-            remark(f"{data.facts.unknown_labels} validation labels or tags do not occur in training")
+            remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels}")
         fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
         return train(TrainJob(data, fitted, request.output, request.head, encoder), listener)
 

@@ -15,9 +15,10 @@ USAGE, DATA, MODEL = 2, 3, 4
         (["train", "{data}/reviews.csv", "-o", "{out}", "--nonsense"], "No such option"),
         (["train", "{data}/reviews.csv", "-o", "{out}", "--set", "train.clipp=1"], "train.clipp"),
         (["train", "{data}/reviews.csv", "-o", "{out}", "--set", "train.clip"], "SECTION.NAME=VALUE"),
+        (["train", "{data}/reviews.csv", "-o", "{out}", "--epochs", "0"], "--epochs"),
         (
-            ["train", "{data}/reviews.csv", "-o", "{out}", "--epochs", "-1"],
-            "--epochs: found -1; expected a number",
+            ["train", "{data}/reviews.csv", "-o", "{out}", "--set", "train.epochs=-1"],
+            "--set train.epochs: found -1; expected",
         ),
         (["train", "{data}/reviews.csv", "-o", "{out}", "--task", "translate"], "classify, tag, generate"),
         (["train", "{data}/reviews.csv", "-o", "{out}", "--budget", "soon"], "90s, 5m or 1h"),

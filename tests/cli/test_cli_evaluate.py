@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.conftest import TINY
+
 SOURCES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "held.txt"}
 SCORE = {"classify": "accuracy", "tag": "span_f1", "generate": "nats_per_character"}
 HEADS = {"classify": "labels", "tag": "tags", "generate": "lm"}
@@ -118,3 +120,28 @@ def test_top_prints_more_labels_in_falling_order(run_here, classify_bundle, tmp_
     fields = run_here("classify", tmp_path / "raw.txt", "-m", classify_bundle, "--top", 5).out.decode().split("\t")
     assert (fields[0], fields[2]) == ("positive", "negative")
     assert float(fields[1]) + float(fields[3]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_evaluate_reads_the_columns_that_the_bundle_was_trained_on(run_here, tmp_path, data):
+    reviews = (data / "reviews.csv").read_text()
+    own, other = tmp_path / "own.csv", tmp_path / "other.csv"
+    own.write_text(reviews.replace("text,label", "words of it,mood"))
+    other.write_text(reviews)
+    columns = ["--text-column", "words of it", "--label-column", "mood"]
+    done = run_here("train", own, "-o", tmp_path / "out", *columns, "--epochs", "1", *TINY)
+    assert done.code == 0, done.err
+    for path in (own, other):
+        assert run_here("evaluate", path, "-m", tmp_path / "out", "--json").code == 0
+    assert "text: words of it, label: mood" in run_here("info", "-m", tmp_path / "out").out.decode()
+
+
+def test_evaluate_reads_the_tag_column_that_the_bundle_was_trained_on(run_here, tmp_path, data):
+    path = tmp_path / "columns.conll"
+    lines = (data / "entities.conll").read_text().split("\n")
+    path.write_text("\n".join(f"{line}\tX" if line else line for line in lines))
+    done = run_here("train", path, "-o", tmp_path / "out", "--tag-column", "2", "--epochs", "1", *TINY)
+    assert done.code == 0, done.err
+    usual = run_here("evaluate", path, "-m", tmp_path / "out", "--json")
+    named = run_here("evaluate", path, "-m", tmp_path / "out", "--json", "--tag-column", "2")
+    assert usual.out == named.out
+    assert b"unknown" not in usual.out or json.loads(usual.out)["scores"].get("unknown", 0) == 0

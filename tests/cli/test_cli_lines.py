@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.conftest import Outcome
+
 NASTY = [
     b"The room was good.",
     b"",
@@ -24,14 +26,20 @@ NASTY = [
 INPUTS = {"last line unfinished": b"\n".join(NASTY), "last line finished": b"\n".join(NASTY) + b"\n"}
 
 
-@pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS)
-@pytest.mark.parametrize("output", ["tsv", "jsonl"])
-def test_classify_answers_every_line_with_one_line(run_process, classify_bundle, output, given):
-    done = run_process("classify", "-m", classify_bundle, "--format", output, "--threads", 1, given=given)
+def answers_of(done: Outcome) -> list[str]:
+    """The lines of output, once it is sure that there is one for each of input."""
     assert done.code == 0, done.err
     lines = done.out.decode("utf-8").split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(NASTY)
+    return lines
+
+
+@pytest.mark.parametrize("given", INPUTS.values(), ids=INPUTS)
+@pytest.mark.parametrize("output", ["tsv", "jsonl"])
+def test_classify_answers_every_line_with_one_line(run_process, classify_bundle, output, given):
+    done = run_process("classify", "-m", classify_bundle, "--format", output, "--threads", 1, given=given)
+    lines = answers_of(done)
     if output == "jsonl":
         assert all(json.loads(line)["label"] in ("positive", "negative") for line in lines)
         assert json.loads(lines[4])["text"] == "ends in CRLF"
@@ -44,10 +52,7 @@ def test_classify_answers_every_line_with_one_line(run_process, classify_bundle,
 @pytest.mark.parametrize("output", ["inline", "jsonl"])
 def test_tag_answers_every_line_with_one_line(run_process, tag_bundle, output, given):
     done = run_process("tag", "-m", tag_bundle, "--format", output, "--threads", 1, given=given)
-    assert done.code == 0, done.err
-    lines = done.out.decode("utf-8").split("\n")
-    assert lines.pop() == ""
-    assert len(lines) == len(NASTY)
+    lines = answers_of(done)
     if output == "jsonl":
         assert [json.loads(line)["words"] for line in lines][1] == []
         assert all({"text", "words", "tags", "offsets"} <= json.loads(line).keys() for line in lines)

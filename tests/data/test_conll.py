@@ -10,6 +10,7 @@ from lstmtext.data.readers import read_sentences
 from lstmtext.data.records import Sentence
 from lstmtext.data.sources import find_source
 from lstmtext.errors import DataError, UsageError
+from tests.data.files import complaint, written
 
 CONLL = "-DOCSTART- -X- O\n\nAnna NN B-PER\nsings VB O\n\n\nOslo NN B-LOC\n"
 SENTENCES = [Sentence(("Anna", "sings"), ("B-PER", "O"), 3), Sentence(("Oslo",), ("B-LOC",), 7)]
@@ -30,12 +31,6 @@ PARTS = [("Do", "AUX"), ("n't", "PART"), ("go", "VERB")]
 
 def read(path: str | Path, tag: str | None = None, format_name: str | None = None) -> list[Sentence]:
     return list(read_sentences([find_source(str(path), format_name)], Columns(tag=tag)))
-
-
-def written(folder: Path, name: str, content: bytes | str) -> Path:
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 @pytest.mark.parametrize("separator", [" ", "\t", "   "])
@@ -84,10 +79,7 @@ def test_gzip_standard_input_byte_order_marks_and_crlf_change_nothing(tmp_path: 
     ],
 )
 def test_a_broken_line_is_a_data_error_that_names_file_and_line(tmp_path, name, content, message):
-    path = written(tmp_path, name, content)
-    with pytest.raises(DataError) as caught:
-        read(path)
-    assert str(caught.value).startswith(f"{path}{message}")
+    assert complaint(read, written(tmp_path, name, content)).startswith(message)
 
 
 def test_a_column_beyond_the_last_is_an_error_with_the_option_to_change(tmp_path: Path):

@@ -10,6 +10,7 @@ from lstmtext.data.columns import Columns
 from lstmtext.data.readers import READERS, columns_of, read_texts
 from lstmtext.data.sources import SUFFIXES, Source, find_source
 from lstmtext.errors import DataError, UsageError
+from tests.data.files import complaint, written
 
 GUESSED = Columns()
 ROWS = [('a, "b"\nc', "x"), ("dé", "y"), ("", "x")]
@@ -21,12 +22,6 @@ JSONL = '{"text": "a\\nb", "label": "x"}\n\n{"label": 5, "text": "dé", "extra":
 def texts(name: str | Path, format_name: str | None = None, columns: Columns = GUESSED) -> list[tuple[str, str | None]]:
     source = find_source(str(name), format_name)
     return [(record.text, record.label) for record in read_texts([source], columns, labelled=True)]
-
-
-def written(folder: Path, name: str, content: bytes | str) -> Path:
-    path = folder / name
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def test_csv_fields_may_hold_quoted_commas_quotes_and_newlines(tmp_path: Path):
@@ -86,10 +81,7 @@ def test_a_field_may_be_longer_than_the_limit_of_the_csv_module(tmp_path: Path):
     ],
 )
 def test_a_broken_row_is_a_data_error_that_names_file_and_line(tmp_path, name, content, message):
-    path = written(tmp_path, name, content)
-    with pytest.raises(DataError) as caught:
-        texts(path)
-    assert str(caught.value).startswith(f"{path}{message}")
+    assert complaint(texts, written(tmp_path, name, content)).startswith(message)
 
 
 def test_a_missing_column_is_named_with_those_found_and_the_option_to_use(tmp_path: Path):
@@ -102,6 +94,32 @@ def test_a_missing_column_is_named_with_those_found_and_the_option_to_use(tmp_pa
     with pytest.raises(DataError, match=r"no column 'gone'; found 'body', 'mark'; name one, such as --text-column"):
         texts(path, columns=Columns(text="gone", label="mark"))
     assert texts(path, columns=Columns(label="mark")) == [("a", "x")]
+
+
+def test_a_column_with_a_space_is_quoted_where_it_is_proposed(tmp_path: Path):
+    path = written(tmp_path, "a.csv", "text,star rating\na,x\n")
+    assert complaint(texts, path).endswith("name one, such as --label-column 'star rating'")
+
+
+def test_usual_columns_come_before_customary_ones_and_after_given_ones(tmp_path: Path):
+    path = written(tmp_path, "a.csv", "text,body,label,mark\na,b,c,d\n")
+    usual = {"text": "body", "label": "mark", "tag": "3"}
+    assert texts(path, columns=Columns(usual=usual)) == [("b", "d")]
+    assert texts(path, columns=Columns(text="text", usual=usual)) == [("a", "d")]
+    other = written(tmp_path, "b.csv", "text,label\na,c\n")
+    assert texts(other, columns=Columns(usual=usual)) == [("a", "c")]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('text;label\n"a;b";x\nc, d;y\n', [("a;b", "x"), ("c, d", "y")]),
+        ("label,text;more,text\nx,a;b,c\n", [("c", "x")]),
+        ('text,label\n"a\nb;c",x\n', [("a\nb;c", "x")]),
+    ],
+)
+def test_semicolons_part_fields_where_the_header_has_no_comma(tmp_path, content, expected):
+    assert texts(written(tmp_path, "a.csv", content)) == expected
 
 
 def test_customary_columns_are_found_whatever_their_case_and_order(tmp_path: Path):

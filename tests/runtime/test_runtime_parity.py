@@ -1,5 +1,7 @@
 """The runtime says what torch says, within 1e-4, and padding is invisible to it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,19 @@ def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair
     transitions = Transitions(*(each.detach().numpy() for each in scores)).restricted(info.labels)
     paths = [[info.labels[tag] for tag in path] for path in best_paths(wanted_BWK, batch.words_B, transitions)]
     assert SentencePredictor(bundle, name, info, threads=1).predict(SENTENCES) == paths
+
+
+def test_the_many_ngrams_of_one_text_do_not_widen_the_arrays_of_the_others(make_pair):
+    _, bundle = make_pair("classify", text__max_tokens=8)
+    predictor = TextPredictor(bundle, *bundle.head(), threads=1)
+    long = " ".join(map(str, range(10_000)))
+    texts = [long, *["Anna was in Oslo"] * 200]
+    ngrams = len(text_examples(bundle.tokenizer, [long], bundle.info.settings)[0].ngrams)
+    tracemalloc.start()
+    predictor.predict(texts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < len(texts) * ngrams * np.dtype(np.int64).itemsize / 2
 
 
 def _tag_inputs(batch):
