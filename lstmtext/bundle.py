@@ -15,7 +15,7 @@ from typing import Any
 from lstmtext import __version__
 from lstmtext.config import Settings, TaskName
 from lstmtext.errors import ModelError, UsageError
-from lstmtext.folders import replacing
+from lstmtext.folders import replacing, umask
 from lstmtext.metrics import Scores
 from lstmtext.resolve import settings_from_sections
 from lstmtext.tasks import TASKS
@@ -126,7 +126,7 @@ def load_bundle(folder: Path) -> Bundle:
             hint="train it with this version of lstmtext",
         )
     for name, digest in files.items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
+        if _digest(folder / name) != digest:
             raise ModelError(folder / name, "is absent or not what was saved", hint="copy or train the bundle again")
     if missing := {TOKENIZER, WEIGHTS, GRAPH} - files.keys():
         raise ModelError(path, f"names no {min(missing)}", hint="train the bundle again")
@@ -159,7 +159,7 @@ def save_bundle(
 
         (fresh / TOKENIZER).write_text(tokenizer.to_json(), encoding="utf-8")
         save_file(dict(arrays), str(fresh / WEIGHTS))
-        (fresh / WEIGHTS).chmod(0o644)  # the library writes it for its owner alone
+        (fresh / WEIGHTS).chmod(0o666 & ~umask())  # the library writes it for its owner alone
         (fresh / GRAPH).write_bytes(graph)
         (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8", errors="backslashreplace")
         files = {path.name: _digest(path) for path in sorted(fresh.iterdir()) if path.is_file()}
@@ -217,5 +217,11 @@ def _info_from(content: dict[str, Any], path: Path) -> BundleInfo:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """SHA-256 of a file; empty where there is none. Raises ModelError where it may not be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
+    except OSError as error:
+        raise ModelError(path, f"cannot be read: {error.strerror}", hint="check its permissions") from error

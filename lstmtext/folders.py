@@ -1,5 +1,6 @@
 """Output folders that are complete or absent: written beside their place and renamed into it."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -52,8 +53,15 @@ def work_folder(folder: Path) -> Path:
         raise UserError(folder, f"cannot be written: {error.strerror}", hint="use another -o/--output") from error
 
 
+def umask() -> int:
+    """The permissions that new files of this process do not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def _swap(fresh: Path, folder: Path) -> None:
-    fresh.chmod(0o755)
+    fresh.chmod(0o777 & ~umask())
     old = fresh.with_name(fresh.name + ".old")
     if folder.exists():
         folder.replace(old)

@@ -42,6 +42,24 @@ def resolve_settings(
     return _settings_from_given(chosen)
 
 
+def with_kept(settings: Settings, task: TaskName, kept: Mapping[str, Setting], reason: str) -> Settings:
+    """Settings with values that something else decided before.
+
+    Raises UsageError where the user chose another value, for what is asked for must not be dropped silently.
+    """
+    usual, values = resolve_settings(task).as_dict(), settings.as_dict()
+    for key, value in kept.items():
+        section, _, name = key.partition(".")
+        own = values[section][name]
+        fits = own in (usual[section][name], value)
+        if key == "text.vocabulary_size" and isinstance(own, int) and isinstance(value, int):
+            fits |= own > value  # it bounds the entries, no more
+        if not fits:
+            raise UsageError(f"--set {key}", f"found {own}", expected=f"{value}, as {reason}")
+        values[section] = {**values[section], name: value}
+    return settings_from_sections(values)
+
+
 def settings_from(values: Mapping[str, object]) -> Settings:
     """Settings from dotted keys; what is not named keeps its dataclass default."""
     return _settings_from_given({key: Given(value, key) for key, value in values.items()})

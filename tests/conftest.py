@@ -17,6 +17,7 @@ import pytest
 
 COMMAND = str(Path(sys.executable).with_name("lstmtext"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": ""}
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SETTINGS = {
     "train.precision": "float32",
     "encoder.hidden_size": 16,
@@ -86,14 +87,15 @@ def run_here() -> Callable[..., Outcome]:
         from lstmtext.cli import app
 
         out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
-        argv, handler = sys.argv, signal.getsignal(signal.SIGINT)
+        argv, handlers = sys.argv, {ending: signal.getsignal(ending) for ending in ENDINGS}
         sys.argv = ["lstmtext", *map(str, words)]
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
                 app.main()
         finally:
             sys.argv = argv
-            signal.signal(signal.SIGINT, handler)  # a command that has ended leaves interrupts ignored
+            for ending, handler in handlers.items():  # a command leaves them changed, as it ends the process
+                signal.signal(ending, handler)
         out.flush()
         return Outcome(int(left.value.code or 0), out.buffer.getvalue(), err.getvalue())
 
@@ -114,7 +116,8 @@ def run_process() -> Callable[..., Outcome]:
 
 
 def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for ending in ENDINGS:
+        signal.signal(ending, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 Importing it loads no torch, no datasets and no ONNX Runtime; commands import what they use.
 """
 
-import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -13,6 +12,7 @@ from typer.exceptions import TyperException
 
 from lstmtext import __version__
 from lstmtext.cli import classify, evaluate, generate, info, preprocess, tag, train
+from lstmtext.cli.streams import abandon, remark
 from lstmtext.errors import ExitCode, Interrupted, UserError
 
 app = typer.Typer(
@@ -59,11 +59,18 @@ def main() -> NoReturn:
     """Run a command and leave with its exit code."""
     debug = "--debug" in sys.argv[1:]
     sys.argv[1:] = [word for word in sys.argv[1:] if word != "--debug"]
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C, unless told to ignore it (nohup)
+        if signal.getsignal(ending) == signal.SIG_DFL:
+            signal.signal(ending, _interrupt)
     code, message = _run(debug=debug)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: one more Ctrl-C must not change the exit code
     if message:
-        print(f"lstmtext: {message}", file=sys.stderr)  # noqa: T201  # the one place that talks of errors
+        remark(message)
     sys.exit(code)
+
+
+def _interrupt(signum: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _run(*, debug: bool) -> tuple[int, str]:
@@ -73,7 +80,7 @@ def _run(*, debug: bool) -> tuple[int, str]:
         if debug and not isinstance(error, typer.Exit):
             raise
         if isinstance(error, OSError):
-            _abandon_output()
+            abandon(sys.stdout)
         return _explain(error)
 
 
@@ -101,8 +108,3 @@ def _invoke() -> int:
         code = int(context.command.invoke(context) or ExitCode.OK)
     sys.stdout.flush()
     return code
-
-
-def _abandon_output() -> None:
-    """Lead standard output nowhere, or Python would complain once more when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

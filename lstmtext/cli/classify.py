@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import RecordLines, json_line, read_groups, remark, write_lines
+from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, write_lines
 
 if TYPE_CHECKING:
     from lstmtext.runtime.predictors import TextPredictor
@@ -61,11 +61,10 @@ def write_answers(
             if not as_json:
                 yield "\t".join(f"{' '.join(label.split())}\t{probability:.4f}" for label, probability in pairs)
                 continue
-            key = "predicted_label" if "label" in record else "label"  # a gold label passes through
-            said: dict[str, object] = {key: pairs[0][0], "probability": round(pairs[0][1], 4)}
+            said: dict[str, object] = {"label": pairs[0][0], "probability": round(pairs[0][1], 4)}
             if top > 1:
                 said["labels"] = {label: round(probability, 4) for label, probability in pairs}
-            yield json_line({**record, **said})
+            yield json_line(record | {free_key(key, "predicted_", record): value for key, value in said.items()})
 
     write_lines(lines())
     return sum(answer.cut > 0 for answer in answers)

@@ -9,9 +9,9 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, Protocol, TextIO, cast
 
 from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError
@@ -36,7 +36,7 @@ def read_groups(name: str) -> Iterator[list[str]]:
         head, newline, rest = (block.removeprefix(BYTE_ORDER_MARK) if first else block).rpartition(b"\n")
         first = False
         if not newline:
-            unfinished.append(rest)
+            unfinished += [rest] if rest else []
             continue
         whole = b"".join([*unfinished, head])
         unfinished = [rest] if rest else []
@@ -59,14 +59,30 @@ def write_text(text: str) -> None:
 
 
 def remark(text: str, *, quiet: bool = False) -> None:
-    """Say something to the user on stderr."""
-    if not quiet:
+    """Say something to the user on stderr; a reader who has left it, as `2>&1 | head` does, ends no work."""
+    if quiet:
+        return
+    try:
         sys.stderr.write(f"lstmtext: {text}\n")
+    except BrokenPipeError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO) -> None:
+    """Lead a standard stream nowhere, or Python would complain once more when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def json_line(record: object) -> str:
     """A record as one line of JSON."""
     return json.dumps(record, ensure_ascii=False)
+
+
+def free_key(key: str, prefix: str, record: Mapping[str, object]) -> str:
+    """The key, with as many prefixes as it takes not to be in the record."""
+    while key in record:
+        key = prefix + key
+    return key
 
 
 class RecordLines:
@@ -115,8 +131,6 @@ def _blocks(name: str) -> Iterator[bytes]:
             while block := reader.read1(READ_BYTES):
                 yield block
     except (OSError, EOFError, zlib.error) as error:  # gzip reports a broken archive as any of them
-        if isinstance(error, BrokenPipeError):
-            raise
         raise DataError(name, f"cannot be read: {error}", hint="check FILE") from error
 
 

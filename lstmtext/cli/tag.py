@@ -33,17 +33,17 @@ def tag(
     from lstmtext.text.spans import is_bio
     from lstmtext.text.words import split_on_spaces, split_words
 
-    output = options.chosen_format(format_name, tuple(TAG_FORMATS)) or "conll"
+    options.chosen_format(format_name, tuple(TAG_FORMATS))
     bundle = load_bundle(model)
     predictor = SentencePredictor(bundle, *bundle.head(head, "tag"), threads=threads)
     has_spans = is_bio(predictor.tags)
     split = split_on_spaces if pretokenized else split_words
-    lines = RecordLines(text_column, as_json=output == "jsonl")
+    lines = RecordLines(text_column, as_json=format_name == "jsonl")
     for group in read_groups(file):
         records = lines.parse(group)
         words = [split(str(record[lines.column])) for record in records]
         tags = predictor.predict([[word.text for word in own] for own in words])
         tagged = (TaggedLine(*parts, lines.column, has_spans) for parts in zip(records, words, tags, strict=True))
-        write_lines(TAG_FORMATS[output](line) for line in tagged)
+        write_lines(TAG_FORMATS[format_name](line) for line in tagged)
     for text in lines.remarks():
         remark(text, quiet=quiet)

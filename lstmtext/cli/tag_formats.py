@@ -6,7 +6,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lstmtext.cli.streams import json_line
+from lstmtext.cli.streams import free_key, json_line
 from lstmtext.text.spans import bio_spans
 from lstmtext.text.words import Word
 
@@ -38,7 +38,7 @@ def _conll(line: TaggedLine) -> str:
 
 
 def _conllu(line: TaggedLine) -> str:
-    rows = [f"# text = {line.text}\n"]
+    rows = [f"# text = {_one_line(line.text)}\n"]
     for number, (word, tag) in enumerate(zip(line.words, line.tags, strict=True), start=1):
         misc = f"Entity={tag}|" if line.has_spans else ""
         upos = "_" if line.has_spans else tag
@@ -57,8 +57,8 @@ def _jsonl(line: TaggedLine) -> str:
             {"label": label, "start": start, "end": end, "text": line.text[start:end]}
             for label, start, end in line.spans
         ]
-    known = {f"gold_{key}": line.record[key] for key in ("words", "tags", "spans") if key in line.record}
-    return json_line({**line.record, **known, **said})
+    known = {free_key(key, "gold_", line.record) if key in said else key: own for key, own in line.record.items()}
+    return json_line({**known, **said})
 
 
 def _inline(line: TaggedLine) -> str:
@@ -68,7 +68,12 @@ def _inline(line: TaggedLine) -> str:
     for label, start, end in line.spans:
         written += f"{line.text[place:start]}[{line.text[start:end]}]({label})"
         place = end
-    return written + line.text[place:]
+    return _one_line(written + line.text[place:])
+
+
+def _one_line(text: str) -> str:
+    """A text without line ends, which only JSON can carry in; as many characters, so that offsets stay right."""
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 TAG_FORMATS: dict[str, Callable[[TaggedLine], str]] = {

@@ -45,17 +45,17 @@ class Columns:
     label: str | None = None
     tag: str | None = None
     usual: Mapping[str, str] = field(default_factory=dict)
-    """Names that are guessed before the customary ones, by what they hold: those that a model was trained on."""
+    """Names that are guessed before the customary ones, by what they hold: those that a model was trained on, or
+    that were guessed from the first file; and their `format`, without which a column's number says nothing."""
 
-    @property
-    def tag_column(self) -> str | None:
+    def tag_column(self, format_name: str) -> str | None:
         """The column of a CoNLL file that holds the tag; None for the format's own."""
-        return self.tag or self.usual.get("tag")
+        return self.tag or (self.usual.get("tag") if self.usual.get("format") == format_name else None)
 
-    def given(self) -> dict[str, str]:
-        """The names that are known, by what they hold."""
+    def known(self) -> dict[str, str]:
+        """Names that were given or guessed before, by what they hold."""
         names = {"text": self.text, "label": self.label, "tag": self.tag}
-        return {kind: name for kind, name in names.items() if name is not None}
+        return {**self.usual, **{kind: name for kind, name in names.items() if name is not None}}
 
     def text_of(self, names: Collection[str], place: str) -> str:
         """The column that holds the text. Raises DataError where there is none."""

@@ -20,17 +20,17 @@ def read_conll(source: Source, tag_column: str | None = None) -> Iterator[Senten
     words: list[str] = []
     tags: list[str] = []
     start = 0
-    width, lines = _width(read_lines(source))
+    width, by_tabs, lines = _layout(read_lines(source))
     for number, line in lines:
         fields = _fields(line)
+        if line.startswith("#") and _is_comment(line, fields, width, by_tabs=by_tabs):
+            continue
         if not fields or fields[0] == "-DOCSTART-":
             if words:
                 yield Sentence(tuple(words), tuple(tags), start)
             words, tags = [], []
             continue
         if len(fields) < max(2, chosen) or len(fields) != width:
-            if line.startswith("#"):
-                continue  # a comment, which this format has only by custom
             raise DataError(
                 source.place(number),
                 f"{len(fields)} columns",
@@ -80,15 +80,20 @@ def _entity(fields: list[str]) -> str:
     return next((item.removeprefix("Entity=") for item in fields[-1].split("|") if item.startswith("Entity=")), "")
 
 
-def _width(lines: Iterator[tuple[int, str]]) -> tuple[int, Iterator[tuple[int, str]]]:
-    """Columns of the first line that cannot be a comment (0: there is none), and all lines again."""
+def _layout(lines: Iterator[tuple[int, str]]) -> tuple[int, bool, Iterator[tuple[int, str]]]:
+    """Columns of the first line that cannot be a comment (0: there is none), whether by tabs, and all lines again."""
     seen: list[tuple[int, str]] = []
     for number, line in lines:
         seen.append((number, line))
         fields = _fields(line)
         if fields and fields[0] != "-DOCSTART-" and not line.startswith("#"):
-            return len(fields), chain(seen, lines)
-    return 0, iter(seen)
+            return len(fields), "\t" in line, chain(seen, lines)
+    return 0, False, iter(seen)
+
+
+def _is_comment(line: str, fields: list[str], width: int, *, by_tabs: bool) -> bool:
+    """Whether a line that begins with # is no word; comments are a custom of this format, not a part of it."""
+    return len(fields) != width or (by_tabs and "\t" not in line) or (fields[0] == "#" and "=" in fields[2:3])
 
 
 def _fields(line: str) -> list[str]:

@@ -45,6 +45,8 @@ class Facts:
     cut_tokens: int = 0
     repaired_tags: int = 0
     unknown_labels: int = 0
+    unknown: tuple[str, ...] = ()
+    """Tags that only validation has; their ids follow those of `labels`."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the columns that held text, label and tag, as far as they were known."""
     scheme: str = "none"
@@ -201,4 +203,4 @@ def load_encoded(folder: Path) -> EncodedData:
 
 
 def _facts_from(content: dict[str, Any]) -> Facts:
-    return Facts(**{**content, "labels": tuple(content["labels"])})
+    return Facts(**{**content, "labels": tuple(content["labels"]), "unknown": tuple(content["unknown"])})

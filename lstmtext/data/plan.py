@@ -1,7 +1,7 @@
 """From what a user named to what is read: sources, task, columns, each guess put into words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lstmtext.config import TaskName
 from lstmtext.data.columns import NO_COLUMNS, Columns
@@ -32,7 +32,7 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     if [source.name for source in (*train, *valid)].count("-") > 1:
         raise UsageError("standard input", "named more than once", expected="- once")
     remarks = []
-    columns = request.columns
+    columns = replace(request.columns, usual={"format": train[0].format})
     unseen_rows = train[0].once and train[0].format in ROW_READERS  # cannot be looked at twice
     task = request.task
     if task is None:
@@ -48,6 +48,7 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         found = columns_of(train[0])
         text = columns.text_of(found, place)
         label = columns.label_of(found, place) if task == "classify" else None
-        columns = Columns(text, label, columns.tag)
+        guessed = {"text": text} | ({"label": label} if label else {})
+        columns = replace(columns, usual={**columns.usual, **guessed})  # other files may call them otherwise
         remarks.append(f"text from column '{text}'" + (f", labels from column '{label}'" if label else ""))
     return DataPlan(task, train, valid, columns), remarks

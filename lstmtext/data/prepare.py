@@ -11,15 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lstmtext.config import Settings, TaskName
+from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.encoded import EncodedData, Facts, Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
 from lstmtext.data.splits import stratified_split
 from lstmtext.errors import DataError
+from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_vocabulary
 from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
 from lstmtext.text.labels import Labels
@@ -66,6 +65,7 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
     if len(names) < 2:
         raise DataError(plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two")
     settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
+    _check_known(plan, valid.unique("label"), names, "labels")
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -99,14 +99,18 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
     settings, tokenizer = _tokenizer(
         plan, settings, lambda: (" " + " ".join(words) for words in _texts(train, "words"))
     )
+    held = Labels.collect(tag for tags in valid["tags"] for tag in to_bio(tags, scheme)[0])
+    _check_known(plan, held.names, names, "tags")
+    unknown = tuple(tag for tag in held.names if tag not in names)
+    every = Labels((*names.names, *unknown))
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
         converted = [to_bio(tags, scheme) for tags in chunk["tags"]]
-        known = [[names.id(tag) if tag in names else NO_TARGET for tag in tags] for tags, _ in converted]
+        known = [[every.id(tag) for tag in tags] for tags, _ in converted]
         examples = sentence_examples(tokenizer, chunk["words"], known)
         facts["repaired_tags"] += sum(repaired for _, repaired in converted)
-        facts["unknown_labels"] += sum(tag == NO_TARGET for tags in known for tag in tags)
+        facts["unknown_labels"] += sum(tag >= len(names) for tags in known for tag in tags)
         facts["words"] += sum(len(words) for words in chunk["words"])
         facts["tokens"] += sum(len(example.ids) - 2 for example in examples)
         return {name: [getattr(e, name) for e in examples] for name in ("ids", "first", "last", "words", "tags")}
@@ -120,7 +124,8 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
     }
     tables = _encode_splits(train, valid, work, encode, columns)
     counts = Counter(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
-    return _finish(plan, settings, tokenizer, tables, facts, names, counts, scheme)
+    made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
+    return replace(made, facts=replace(made.facts, scheme=scheme, unknown=unknown))
 
 
 def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
@@ -190,11 +195,20 @@ def _read_splits(
     return train.select(kept), train.select(held)
 
 
+def _check_known(plan: DataPlan, held: Iterable[str], names: Labels, kind: str) -> None:
+    """Raise DataError where nothing that validation holds occurs in training."""
+    others = list(held)
+    if others and not any(name in names for name in others):
+        place = (plan.valid or plan.train)[0].place()
+        shown, expected = (", ".join(repr(name) for name in some[:5]) for some in (others, names.names))
+        raise DataError(place, f"none of its {kind} occurs in training; found {shown}", expected=f"some of {expected}")
+
+
 def _tokenizer(plan: DataPlan, settings: Settings, texts: Callable[[], Iterable[str]]) -> tuple[Settings, Tokenizer]:
     """The tokenizer of a plan, or one learned from the texts, and settings with its size."""
     if plan.tokenizer is not None:
-        text = replace(settings.text, unit=plan.tokenizer.unit, vocabulary_size=plan.tokenizer.size)
-        return replace(settings, text=text), plan.tokenizer
+        kept: dict[str, Setting] = {"text.unit": plan.tokenizer.unit, "text.vocabulary_size": plan.tokenizer.size}
+        return with_kept(settings, plan.task, kept, "the tokenizer to use has"), plan.tokenizer
     text = fit_vocabulary(settings.text, sum(map(len, texts())))
     return replace(settings, text=text), Tokenizer.train(texts(), text)
 
@@ -245,17 +259,16 @@ def _finish(
     counted: Counter[str],
     names: Labels,
     label_counts: Counter[str],
-    scheme: str = "none",
 ) -> EncodedData:
+    counts: dict[str, Any] = {name: int(count) for name, count in counted.items()}
     facts = Facts(
         task=plan.task,
         labels=names.names,
         label_counts={name: label_counts[name] for name in names.names},
         sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid)},
-        columns=plan.columns.given(),
-        scheme=scheme,
+        columns=plan.columns.known(),
         train_tokens=_token_count(tables["train"]),
-        **{name: int(np.int64(count)) for name, count in counted.items()},
+        **counts,
     )
     return EncodedData(tokenizer, settings, facts, tables)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lstmtext.config import Settings, TaskName
-from lstmtext.data.encoded import is_encoded, save_encoded
+from lstmtext.data.encoded import holds_only_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.data.report import Report, make_report
@@ -23,7 +23,7 @@ def preprocess(
     remark: Callable[[str], None],
 ) -> Report:
     """Encode data into a folder that training takes, and count what is in it."""
-    check_output(output, is_encoded)
+    check_output(output, holds_only_encoded)
     plan, remarks = make_plan(request)
     for text in remarks:
         remark(text)

@@ -82,7 +82,7 @@ def read_sentences(sources: Sequence[Source], columns: Columns) -> Iterator[Sent
     """Tagged sentences of column files or of rows that hold lists of words and tags."""
     for source in sources:
         if source.format in SENTENCE_READERS:
-            yield from SENTENCE_READERS[source.format](source, columns.tag_column)
+            yield from SENTENCE_READERS[source.format](source, columns.tag_column(source.format))
         elif source.format in ROW_READERS:
             yield from _sentences_of_rows(source, columns)
         else:
@@ -99,7 +99,7 @@ def read_passages(sources: Sequence[Source], columns: Columns) -> Iterator[Passa
         if source.format == "text":
             yield from _passages_of_lines(source)
         elif source.format in SENTENCE_READERS:
-            sentences = SENTENCE_READERS[source.format](source, columns.tag_column)
+            sentences = SENTENCE_READERS[source.format](source, columns.tag_column(source.format))
             yield from (Passage(" ".join(sentence.words), ends=True) for sentence in sentences)
         else:
             yield from (Passage(record.text, ends=True) for record in read_texts([source], columns, labelled=False))

@@ -63,7 +63,7 @@ def find_source(name: str, format_name: str | None = None) -> Source:
     """
     if name.startswith(HUB_PREFIX):
         return Source(name, "dataset")
-    if (folder := Path(name.partition("#")[0])).is_dir():  # FOLDER or FOLDER#split
+    if not Path(name).is_file() and (folder := Path(name.partition("#")[0])).is_dir():  # FOLDER or FOLDER#split
         from lstmtext.data.encoded import is_encoded
 
         if is_encoded(folder):

@@ -10,21 +10,25 @@ from lstmtext.text.arrays import Ints
 def stratified_split(labels: Sequence[Hashable], share: float, seed: int) -> tuple[Ints, Ints]:
     """Indices of the records kept and of those held out, both in file order.
 
-    Each label gives its share, rounded, but keeps at least one record; with at least two records in
-    all, at least one is held out.
+    Each label gives its share, rounded down; what is missing to the share of all comes from the labels with the
+    largest remainders, one record each. Every label keeps at least one record, and with two records in all, at least
+    one is held out.
     """
     rng = np.random.default_rng(seed)
     groups: dict[Hashable, list[int]] = {}
     for index, label in enumerate(labels):
         groups.setdefault(label, []).append(index)
-    held: list[int] = []
-    for label in sorted(groups, key=str):
-        own = rng.permutation(groups[label])
-        count = min(round(len(own) * share), len(own) - 1)
-        held.extend(own[:count].tolist())
+    shuffled = {label: rng.permutation(groups[label]).tolist() for label in sorted(groups, key=str)}
+    counts = {label: min(int(len(own) * share), len(own) - 1) for label, own in shuffled.items()}
+    remainders = {label: len(own) * share - counts[label] for label, own in shuffled.items()}
+    missing = max(1, round(len(labels) * share)) - sum(counts.values())
+    by_chance = [list(shuffled)[place] for place in rng.permutation(len(shuffled))]  # among equal remainders
+    able = [label for label in by_chance if counts[label] < len(shuffled[label]) - 1]
+    for label in sorted(able, key=lambda label: -remainders[label])[: max(0, missing)]:
+        counts[label] += 1
+    held = [index for label, own in shuffled.items() for index in own[: counts[label]]]
     if not held and len(labels) > 1:
-        largest = max(groups.values(), key=len)
-        held = [largest[-1]] if len(largest) > 1 else [len(labels) - 1]
+        held = [len(labels) - 1]  # every label occurs once
     mask = np.zeros(len(labels), dtype=bool)
     mask[held] = True
     return np.flatnonzero(~mask), np.flatnonzero(mask)

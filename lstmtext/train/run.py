@@ -1,14 +1,14 @@
 """One training from data to bundle: the caller of the loop, who validates, keeps the best, stops and saves.
 
-A run tells a listener what happens and never prints. An interrupt (Ctrl-C) ends it after the current step, with
-the best weights so far saved as a bundle.
+A run tells a listener what happens and never prints. An interrupt (Ctrl-C, or a signal to end) ends it after the
+current step, with the best weights so far saved as a bundle.
 """
 
 import copy
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,9 @@ from lstmtext.train.feeds import train_feed
 from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.validate import validate
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a training with what it has so far."""
 
 
 @dataclass(frozen=True)
@@ -249,16 +252,22 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """A list that the first Ctrl-C adds to; the second one interrupts at once, as usual."""
+    """A list that the first Ctrl-C, or signal to end, adds to; the second one interrupts at once, as usual."""
     seen: list[int] = []
+    before = {ending: signal.getsignal(ending) for ending in ENDINGS}
+    heeded = {ending: handler for ending, handler in before.items() if handler != signal.SIG_IGN}
 
     def note(signum: int, frame: object) -> None:
         seen.append(signum)
-        signal.signal(signal.SIGINT, before)
+        restore()
 
-    before: Callable[..., object] | int | None = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, note)
+    def restore() -> None:
+        for ending, handler in heeded.items():
+            signal.signal(ending, handler)
+
+    for ending in heeded:
+        signal.signal(ending, note)
     try:
         yield seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()

@@ -13,6 +13,7 @@ from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.errors import UsageError
 from lstmtext.folders import check_output, work_folder
+from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_training
 from lstmtext.train.run import Listener, TrainJob, train
 
@@ -66,7 +67,7 @@ def _prepared(
         remark(text)
     settings = choose(plan.task)
     if encoder is not None:
-        settings = with_encoder(settings, encoder)
+        settings = with_encoder(settings, plan.task, encoder)
         plan = replace(plan, tokenizer=encoder.tokenizer)
     work = work_folder(request.output)
     try:
@@ -93,36 +94,26 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
 
 
 def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
-    if settings.text not in (Settings().text, replace(data.settings.text, vocabulary_size=0), data.settings.text):
-        raise UsageError("--set text", f"{name} is encoded already", hint="run lstmtext preprocess with these settings")
-    made, usual = data.settings.classify, Settings().classify
-    for key in ("bypass_ngrams", "bypass_characters"):
-        if getattr(settings.classify, key) not in (getattr(usual, key), getattr(made, key)):
-            hint = "run lstmtext preprocess with this setting"
-            raise UsageError(f"--set classify.{key}", f"{name} is encoded already", hint=hint)
-    classify = replace(
-        settings.classify,
-        bypass=settings.classify.bypass and made.bypass,
-        bypass_ngrams=made.bypass_ngrams,
-        bypass_characters=made.bypass_characters,
-    )
-    settings = replace(settings, text=data.settings.text, classify=classify)
+    made = data.settings.as_dict()
+    kept = {f"text.{key}": value for key, value in made["text"].items()}
+    kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters")}
+    kept["train.validation_share"] = made["train"]["validation_share"]
+    if not made["classify"]["bypass"]:
+        kept["classify.bypass"] = False
+    settings = with_kept(settings, data.task, kept, f"{name} was encoded with")
     if encoder is None:
         return settings
     if encoder.tokenizer.to_json() != data.tokenizer.to_json():
         raise UsageError("--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files")
-    return with_encoder(settings, encoder)
+    return with_encoder(settings, data.task, encoder)
 
 
-def with_encoder(settings: Settings, encoder: Bundle) -> Settings:
-    """Settings whose text unit and encoder sizes are those of a bundle to start from; dropouts stay."""
-    old, old_text = encoder.info.settings.encoder, encoder.info.settings.text
-    sizes = replace(
-        settings.encoder,
-        directions=old.directions,
-        embedding_size=old.embedding_size,
-        hidden_size=old.hidden_size,
-        layers=old.layers,
-    )
-    text = replace(settings.text, unit=old_text.unit, vocabulary_size=old_text.vocabulary_size)
-    return replace(settings, encoder=sizes, text=text)
+def with_encoder(settings: Settings, task: TaskName, encoder: Bundle) -> Settings:
+    """Settings whose text unit and encoder sizes are those of a bundle to start from; dropouts stay.
+
+    Raises UsageError where the user chose others.
+    """
+    old = encoder.info.settings.as_dict()
+    kept = {f"encoder.{key}": old["encoder"][key] for key in ("directions", "embedding_size", "hidden_size", "layers")}
+    kept |= {f"text.{key}": old["text"][key] for key in ("unit", "vocabulary_size")}
+    return with_kept(settings, task, kept, f"{encoder.folder} has")

@@ -9,7 +9,7 @@ from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
-from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.metrics import LEAST, LabelScores, LanguageScores, Scores, TagScores
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
@@ -20,9 +20,6 @@ from lstmtext.train.precision import autocast
 
 STREAM_ROWS = 16
 """A validation text is read as up to this many rows; a row's first tokens lack what was before them."""
-UNKNOWN_TAG = "?"
-UNKNOWN_SPAN = "B-?"
-"""Stands for a tag that training has not seen: a word, or the start of a span, that is always missed."""
 OUTSIDE = "O"
 SHIFTS = (1.0, 0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0)
 """What may be added to the emission of the outside tag."""
@@ -68,7 +65,7 @@ def fit_factors(encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints) -> tuple[fl
 
     def nats(pair: tuple[float, float]) -> float:
         shares_NK = softmax(encoder_NK[known] * pair[0] + bypass_NK[known] * pair[1])
-        return float(-np.log(shares_NK[np.arange(len(known)), gold_N[known]] + 1e-12).mean())
+        return float(-np.log(shares_NK[np.arange(len(known)), gold_N[known]] + LEAST).mean())
 
     # Both at 0 would be no answer at all, and without a bypass the encoder's factor must not be 0.
     pairs = [pair for pair in product(FACTORS, FACTORS) if pair[0] or (pair[1] and bypass_NK.any())]
@@ -80,7 +77,7 @@ def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
     head = model.head
     assert isinstance(head, Tagger)
     names = data.labels.names
-    unknown = UNKNOWN_SPAN if is_bio(names) else UNKNOWN_TAG
+    every = (*names, *data.facts.unknown)  # a tag that training has not seen is always missed
     transitions = crf_transitions(head).restricted(names)
     head.shift_K.zero_()
     read = [(batch, model.predict(batch)[0]) for _, batch in sentence_feed(data, "validation", settings).ordered()]
@@ -90,11 +87,10 @@ def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
         for batch, emissions_BWK in read:
             paths = best_paths(emissions_BWK + shift_K, batch.words_B, transitions)
             for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
-                known = [names[tag] if tag >= 0 else unknown for tag in gold[:count]]
-                counted.add(known, [names[tag] for tag in path])
+                counted.add([every[tag] for tag in gold[:count]], [names[tag] for tag in path])
         return counted.scores()
 
-    if unknown == UNKNOWN_TAG:
+    if not is_bio(names):
         return scores(np.zeros(len(names)))
     outside_K = np.array([name == OUTSIDE for name in names], dtype=np.float32)
     tried = [(scores(shift * outside_K), shift) for shift in SHIFTS]

@@ -144,4 +144,18 @@ def test_evaluate_reads_the_tag_column_that_the_bundle_was_trained_on(run_here, 
     usual = run_here("evaluate", path, "-m", tmp_path / "out", "--json")
     named = run_here("evaluate", path, "-m", tmp_path / "out", "--json", "--tag-column", "2")
     assert usual.out == named.out
-    assert b"unknown" not in usual.out or json.loads(usual.out)["scores"].get("unknown", 0) == 0
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"words": ["Anna", "saw"], "tags": ["B-PER", "O"]}\n')
+    assert run_here("evaluate", rows, "-m", tmp_path / "out").code == 0  # where a column has no number
+
+
+def test_a_tag_column_with_a_name_is_not_asked_of_a_format_without_names(run_here, tmp_path, data):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"words": ["Anna", "saw"], "mine": ["B-PER", "O"]}\n' * 20)
+    done = run_here(
+        "train", rows, "-o", tmp_path / "out", "--tag-column", "mine", "--task", "tag", "--epochs", "1", *TINY
+    )
+    assert done.code == 0, done.err
+    for path in (rows, data / "entities.conll"):
+        done = run_here("evaluate", path, "-m", tmp_path / "out")
+        assert done.code == 0, done.err

@@ -86,17 +86,53 @@ def test_a_named_pipe_is_read_once(run_here, data, tiny, tmp_path):
         (["--task", "tag"], "--task: found tag; expected classify, as {folder} was encoded for"),
         (["--format", "csv"], "--format: {folder} is encoded already"),
         (["--text-column", "text"], "--text-column: {folder} is encoded already"),
-        (["--set", "text.max_tokens=20"], "--set text: {folder} is encoded already"),
+        (
+            ["--set", "text.max_tokens=20"],
+            "--set text.max_tokens: found 20; expected 400, as {folder} was encoded with",
+        ),
+        (["--set", "train.validation_share=0.3"], "--set train.validation_share: found 0.3; expected 0.1, as {folder}"),
         (["reviews.csv"], "{folder}: is a folder of lstmtext preprocess; expected raw data"),
     ],
 )
-def test_options_for_raw_data_do_not_fit_an_encoded_folder(run_here, data, tiny, tmp_path, monkeypatch, more, said):
+def test_options_for_raw_data_do_not_fit_an_encoded_folder(run_here, data, tmp_path, monkeypatch, more, said):
     folder = tmp_path / "encoded"
     assert run_here("preprocess", data / "reviews.csv", "-o", folder, "-q").code == 0
     monkeypatch.chdir(data)
-    done = run_here("train", folder, *more, "-o", tmp_path / "out", *COUNTS, *tiny)
+    done = run_here("train", folder, *more, "-o", tmp_path / "out", *COUNTS)
     assert done.code == 2
     assert said.format(folder=folder) in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "--encoder"], "--set encoder.hidden_size: found 99; expected 16, as {bundle} has"),
+        (["preprocess", "--tokenizer"], "--set text.unit: found char; expected bpe, as the tokenizer to use has"),
+    ],
+)
+def test_a_setting_that_a_bundle_decides_is_not_dropped(run_here, data, generate_bundle, tmp_path, words, said):
+    command, flag = words
+    more = ["--set", "encoder.hidden_size=99"] if command == "train" else ["--set", "text.unit=char"]
+    done = run_here(command, data / "prose.txt", flag, generate_bundle, "-o", tmp_path / "out", *more)
+    assert done.code == 2
+    assert said.format(bundle=generate_bundle) in done.err
+
+
+def test_the_columns_of_the_validation_data_may_have_other_names(run_here, data, tiny, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text((data / "reviews.csv").read_text().replace("text,label", "sentence,sentiment"))
+    words = ["train", data / "reviews.csv", "--valid", other, "-o", tmp_path / "out", *COUNTS, *tiny]
+    done = run_here(*words)
+    assert done.code == 0, done.err
+
+
+def test_preprocess_refuses_a_folder_with_other_files_before_it_reads(run_here, data, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("preprocess.json", "notes.txt"):
+        (tmp_path / "out" / name).write_text("{}")
+    done = run_here("preprocess", data / "reviews.csv", "-o", tmp_path / "out")
+    assert done.code == 2
+    assert done.err.startswith(f"lstmtext: {tmp_path / 'out'}: holds other files; ")
 
 
 @pytest.mark.parametrize("broken", ["the middle", "the end", "the head"])

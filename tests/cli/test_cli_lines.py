@@ -125,3 +125,9 @@ def test_a_label_with_a_line_end_stays_one_line(run_here, run_process, tiny, tmp
     done = run_process("classify", "-m", tmp_path / "out", "--top", 2, given=b"good 1\nbad 2\n")
     assert len(done.out.splitlines()) == 2
     assert b"very good" in done.out
+
+
+@pytest.mark.parametrize("given", [b"", b"\xef\xbb\xbf"])
+def test_no_lines_have_no_answers(run_process, classify_bundle, given):
+    done = run_process("classify", "-m", classify_bundle, given=given)
+    assert (done.code, done.out) == (0, b"")

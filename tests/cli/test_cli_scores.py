@@ -21,6 +21,22 @@ def test_evaluating_the_validation_data_gives_the_scores_in_the_bundle(tmp_path,
     assert evaluated[score] == pytest.approx(head["scores"][score], abs=1e-6)
 
 
+def test_tags_that_only_validation_has_count_alike_in_training_and_in_evaluate(tmp_path, run_here):
+    train, valid = tmp_path / "train.conll", tmp_path / "valid.conll"
+    train.write_text(entities_conll())
+    unknown = entities_conll().replace("in\tO\n", "in\tI-PER\n", 2).replace("lives\tO", "lives\tB-TIME\nnow\tI-TIME", 3)
+    valid.write_text(
+        unknown.replace("Berg\tI-PER", "Berg\tI-LOC", 4).replace("Oslo\tB-LOC", "Oslo\tB-LOC\nCity\tI-LOC")
+    )
+    trained = run_here("train", train, "--valid", valid, "-o", tmp_path / "b", "--epochs", 12, *TINY)
+    assert "validation labels or tags that do not occur in training: " in trained.err
+    evaluated = json.loads(run_here("evaluate", valid, "-m", tmp_path / "b", "--json").out)["scores"]
+    scores = json.loads((tmp_path / "b" / "bundle.json").read_text())["heads"]["tags"]["scores"]
+    assert 0 < evaluated["span_f1"] < 1
+    for name in ("accuracy", "span_f1", "span_precision", "span_recall"):
+        assert evaluated[name] == pytest.approx(scores[name], abs=1e-6)
+
+
 def test_the_factors_of_a_classifier_are_saved(tmp_path, run_here):
     from lstmtext.bundle import load_bundle
 

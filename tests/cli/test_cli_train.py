@@ -122,6 +122,25 @@ def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, 
     assert run_here("info", "-m", tmp_path / "out").code == 0
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_saves_what_there_is_and_leaves_nothing_else(start_process, source, tiny, tmp_path, ending):
+    words = ["-o", tmp_path / "out", "--epochs", 10_000, "--set", "train.patience=10000", *tiny]
+    process = start_process("train", *source("tag"), *words, stderr=subprocess.PIPE)
+    assert any(b"epoch" in line for line in process.stderr)
+    process.send_signal(ending)
+    assert process.wait(timeout=60) == 130
+    assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_training_goes_on_when_nobody_reads_what_it_says(start_process, source, tiny, tmp_path):
+    process = start_process("train", *source("classify"), "-o", tmp_path / "out", *tiny, stderr=subprocess.PIPE)
+    process.stderr.readline()
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
+    assert load_bundle(tmp_path / "out").info.training["interrupted"] is False
+
+
 def test_a_training_that_diverges_says_so_and_saves_the_best_before(run_here, source, tiny, tmp_path):
     wild = {"learning_rate": 10, "weight_decay": 10, "clip": 1e6, "patience": 999, "decay": "constant", "warmup": 0}
     words = [word for name, value in wild.items() for word in ("--set", f"train.{name}={value}")]

@@ -57,6 +57,16 @@ def test_comments_are_passed_over_and_words_that_look_like_them_are_not(tmp_path
     assert read(written(tmp_path, "b.conll", "#tag\tB-X\nfile\tO\n")) == [Sentence(("#tag", "file"), ("B-X", "O"), 1)]
 
 
+@pytest.mark.parametrize("comment", ["# sent_id = 1", "# newdoc", "# text = Anna", "#id", "# a b c"])
+def test_a_comment_of_as_many_fields_as_a_word_has_is_none(tmp_path: Path, comment: str):
+    for columns in (2, 3, 4):
+        line = "\t".join(["Anna", *["X"] * (columns - 2), "B-PER"])
+        expected = [Sentence(("Anna",), ("B-PER",), 2)]
+        assert read(written(tmp_path, "a.conll", f"{comment}\n{line}\n")) == expected
+    spaced = "# sent_id = 1\nAnna NN X B-PER\n# SYM O O\n"
+    assert read(written(tmp_path, "b.conll", spaced)) == [Sentence(("Anna", "#"), ("B-PER", "O"), 2)]
+
+
 def test_gzip_standard_input_byte_order_marks_and_crlf_change_nothing(tmp_path: Path, monkeypatch):
     for name, content in (("a.conll", CONLL), ("a.conllu", CONLLU)):
         plain = read(written(tmp_path, name, content))

@@ -15,7 +15,7 @@ from lstmtext.data.prepare import prepare
 from lstmtext.data.report import make_report
 from lstmtext.errors import DataError, UsageError
 from lstmtext.resolve import resolve_settings
-from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
+from lstmtext.text.examples import sentence_examples, text_examples
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 
 SMALL = ["text.vocabulary_size=300", "text.max_tokens=12", "train.validation_share=0.25"]
@@ -77,18 +77,19 @@ def test_encoded_texts_are_the_examples_of_the_records(tmp_path: Path):
             for own in (texts[index] for index in range(len(texts)))
         )
     assert found == expected
-    assert (len(data.texts("train")), len(data.texts("validation"))) == (16, 4)
+    assert (len(data.texts("train")), len(data.texts("validation"))) == (15, 5)
 
 
 def test_encoded_sentences_are_the_examples_of_the_records(tmp_path: Path):
     data = prepared(tmp_path, "tag", valid="Oslo I-LOC\nBerg I-ORG\n")
+    assert data.facts.unknown == ("B-ORG",)
     sentences = data.sentences("validation")
     (expected,) = sentence_examples(data.tokenizer, [["Oslo", "Berg"]])
     own = sentences[0]
     assert own.ids.tolist() == list(expected.ids)
     assert (own.first.tolist(), own.last.tolist()) == (list(expected.first), list(expected.last))
     assert list(own.words) == ["Oslo", "Berg"]
-    assert own.tags.tolist() == [data.labels.id("B-LOC"), NO_TARGET]
+    assert own.tags.tolist() == [data.labels.id("B-LOC"), len(data.labels)]
     assert data.facts.scheme == "iob1"
     assert data.facts.label_counts == {"B-LOC": 4, "B-PER": 4, "I-PER": 4, "O": 12}
     assert (data.facts.unknown_labels, data.facts.repaired_tags) == (1, 0)
@@ -103,7 +104,7 @@ def test_encoded_running_text_is_the_text_with_a_boundary_at_its_end(tmp_path: P
 
 def test_what_was_cut_and_what_only_validation_has_is_counted(tmp_path: Path):
     long = "text,label\n" + f"{'zebra ' * 50},good\n" + "short,bad\n" * 3
-    data = prepared(tmp_path, "classify", long, valid="text,label\nx,strange\n")
+    data = prepared(tmp_path, "classify", long, valid="text,label\nx,strange\ny,good\n")
     facts = data.facts
     assert (facts.truncated, facts.unknown_labels) == (1, 1)
     assert facts.cut_tokens == len(data.tokenizer.encode("zebra " * 50)) - 12
@@ -131,6 +132,22 @@ def test_data_that_teach_nothing_are_a_data_error(tmp_path: Path, task: TaskName
     with pytest.raises(DataError) as caught:
         prepared(tmp_path, task, content)
     assert str(caught.value).endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("task", "valid", "message"),
+    [
+        (
+            "classify",
+            "text,label\na,Good\nb,Bad\n",
+            "none of its labels occurs in training; found 'Good', 'Bad'; exp",
+        ),
+        ("tag", "a NN\n", "none of its tags occurs in training; found 'NN'; expected some of 'B-LOC', 'B-PER'"),
+    ],
+)
+def test_validation_data_of_other_labels_are_a_data_error(tmp_path: Path, task: TaskName, valid: str, message: str):
+    with pytest.raises(DataError, match=message):
+        prepared(tmp_path, task, valid=valid)
 
 
 def test_a_folder_with_other_files_is_never_replaced(tmp_path: Path):
@@ -184,7 +201,7 @@ def test_reports_count_records_and_tokens(tmp_path: Path):
     report = make_report(data)
     lengths = data.texts("train").lengths
     train = report.splits["train"]
-    assert (train.records, train.tokens, train.percentiles[-1]) == (16, lengths.sum(), lengths.max())
+    assert (train.records, train.tokens, train.percentiles[-1]) == (15, lengths.sum(), lengths.max())
     assert report.tokens_per_word == pytest.approx(
         (np.sum(lengths - 2) + np.sum(data.texts("validation").lengths - 2)) / 80
     )

@@ -26,6 +26,18 @@ def test_each_label_gives_its_share():
     assert Counter(labels[index] for index in held) == {"a": 20, "b": 8, "c": 2}
 
 
+@pytest.mark.parametrize(
+    ("sizes", "held_of_first", "held_labels"),
+    [([5] * 77, None, 38), ([1000, *[5] * 200], 100, 101), ([4] * 50, None, 20), ([7, 7, 7], None, 2)],
+)
+def test_small_labels_together_give_their_share(sizes: list[int], held_of_first: int | None, held_labels: int):
+    labels = [label for label, size in enumerate(sizes) for _ in range(size)]
+    held = Counter(labels[index] for index in stratified_split(labels, 0.1, seed=1)[1])
+    assert held.total() == round(len(labels) * 0.1)
+    assert len(held) == held_labels
+    assert held_of_first is None or held[0] == held_of_first
+
+
 def test_the_seed_decides_which_records_are_held_out():
     labels = ["a", "b"] * 100
     splits = [stratified_split(labels, 0.2, seed)[1].tolist() for seed in (1, 1, 2)]
@@ -33,6 +45,6 @@ def test_the_seed_decides_which_records_are_held_out():
     assert splits[0] != splits[2]
 
 
-@pytest.mark.parametrize(("labels", "held"), [(["a"], []), ([], []), (["a", "b"], [1]), (["a", "a", "b"], [1])])
+@pytest.mark.parametrize(("labels", "held"), [(["a"], []), ([], []), (["a", "b"], [1]), (["a", "a", "b"], [0])])
 def test_few_records_still_leave_something_on_both_sides(labels: list[str], held: list[int]):
     assert stratified_split(labels, 0.1, seed=1)[1].tolist() == held

@@ -153,6 +153,11 @@ def test_a_source_is_recognised_by_the_end_of_its_name(tmp_path: Path):
     assert set(SUFFIXES.values()) == set(READERS) - {"dataset"}
 
 
+def test_a_file_whose_name_holds_a_hash_is_a_file(tmp_path: Path):
+    path = written(tmp_path, "#1.csv", CSV)
+    assert texts(path) == ROWS
+
+
 def test_a_source_that_cannot_be_told_says_what_to_do(tmp_path: Path):
     with pytest.raises(DataError, match=r"gone\.csv: no such file or folder"):
         find_source(str(tmp_path / "gone.csv"))
