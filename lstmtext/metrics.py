@@ -13,6 +13,7 @@ import numpy as np
 
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.spans import bio_spans, is_bio
+from lstmtext.text.words import count_words
 
 Scores = dict[str, object]
 LN2 = math.log(2)
@@ -107,10 +108,10 @@ class LanguageScores:
     words: int = 0
 
     def add_text(self, text: str) -> None:
-        """Count a text's units; a line end counts as a word, as in the Penn Treebank's perplexities."""
+        """Count a text's units."""
         self.characters += len(text)
         self.bytes += len(text.encode("utf-8", "surrogatepass"))
-        self.words += len(text.split()) + text.count("\n")
+        self.words += count_words(text)
 
     def add_nats(self, nats: float, tokens: int) -> None:
         """Count the nats of some tokens."""

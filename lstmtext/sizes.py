@@ -1,7 +1,6 @@
 """Settings that are left to the data: a setting of 0 becomes what suits the amount of text.
 
-Small data want small vocabularies and many small batches; large data want the opposite. Pure functions; the
-numbers come from trials on sets of 5 thousand to 7 million tokens (CONTRIBUTING.md).
+Small data want small vocabularies and many small batches; large data want the opposite. Pure functions.
 """
 
 from dataclasses import replace
@@ -32,7 +31,7 @@ def fit_vocabulary(text: TextSettings, characters: int) -> TextSettings:
 
 
 def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) -> Settings:
-    """Batch size, rows, epochs and hash tables for a training set of so many tokens and words."""
+    """Batch size, rows, epochs and hash tables for a training set of so many tokens, and data of so many words."""
     train, generate = settings.train, settings.generate
     batch = train.batch_tokens or _between(tokens // STEPS_PER_PASS, *BATCH_TOKENS)
     rows = generate.rows or _between(tokens // (STEPS_PER_PASS * generate.window), *ROWS)

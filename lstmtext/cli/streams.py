@@ -4,15 +4,13 @@
 one in large batches, without a clock or a thread. Bytes that are no UTF-8 become U+FFFD; no line is lost.
 """
 
-import gzip
 import json
 import os
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import IO, Protocol, TextIO, cast
+from typing import Protocol, TextIO, cast
 
+from lstmtext.data.sources import UNREADABLE, open_bytes
 from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError
 
@@ -126,20 +124,12 @@ def _json_object(line: str) -> dict[str, object] | None:
 
 def _blocks(name: str) -> Iterator[bytes]:
     try:
-        with _open(name) as stream:
+        with open_bytes(name) as stream:
             reader = cast(_ReadsWhatIsThere, stream)
             while block := reader.read1(READ_BYTES):
                 yield block
-    except (OSError, EOFError, zlib.error) as error:  # gzip reports a broken archive as any of them
+    except UNREADABLE as error:
         raise DataError(name, f"cannot be read: {error}", hint="check FILE") from error
-
-
-def _open(name: str) -> IO[bytes]:
-    if name == "-":
-        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
-    if name.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(name, "rb"))
-    return Path(name).open("rb")
 
 
 def _text(line: bytes) -> str:

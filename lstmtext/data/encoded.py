@@ -40,7 +40,7 @@ class Facts:
     labels: tuple[str, ...]
     label_counts: dict[str, int]
     sources: dict[str, str]
-    """SHA-256 of every file that was read, by name."""
+    """SHA-256 of what was read, by name; empty for what is no plain file."""
     truncated: int = 0
     cut_tokens: int = 0
     repaired_tags: int = 0

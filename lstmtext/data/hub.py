@@ -22,7 +22,7 @@ def read_parquet(source: Source) -> Iterator[tuple[int, Row]]:
     from datasets import Features
 
     try:
-        with open_bytes(source) as stream:
+        with open_bytes(source.name) as stream:
             file = pyarrow.parquet.ParquetFile(_seekable(source, stream))
             features = Features.from_arrow_schema(file.schema_arrow)
             rows = (row for batch in file.iter_batches() for row in batch.to_pylist())

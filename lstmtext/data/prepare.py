@@ -24,6 +24,7 @@ from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
 from lstmtext.text.labels import Labels
 from lstmtext.text.spans import detect_scheme, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
+from lstmtext.text.words import count_words
 
 if TYPE_CHECKING:
     import datasets
@@ -140,7 +141,7 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
         texts = chunk["text"]
         ids = tokenizer.encode_batch(texts)
-        words = [len(text.split()) + text.count("\n") for text in texts]
+        words = [count_words(text) for text in texts]
         facts["words"] += sum(words)
         facts["tokens"] += sum(map(len, ids))
         return {

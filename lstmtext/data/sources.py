@@ -37,6 +37,9 @@ SUFFIXES = {
 }
 """Format of a file by the end of its name, before `.gz`."""
 
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading raises; gzip reports a broken archive as any of them."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -98,20 +101,20 @@ def read_lines(source: Source) -> Iterator[tuple[int, str]]:
     """
     number = 0
     try:
-        with open_bytes(source) as stream:
+        with open_bytes(source.name) as stream:
             for number, raw in enumerate(stream, start=1):
                 yield number, _decode(source, number, raw)
-    except (OSError, EOFError, zlib.error) as error:  # gzip reports a broken archive as any of them
+    except UNREADABLE as error:
         raise DataError(source.place(number), f"cannot be read: {error}") from error
 
 
-def open_bytes(source: Source) -> AbstractContextManager[IO[bytes]]:
-    """The bytes of a file or of standard input, unpacked where the name ends in `.gz`."""
-    if source.name == "-":
+def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
+    """The bytes of a file or of standard input ("-"), unpacked where the name ends in `.gz`."""
+    if name == "-":
         return nullcontext(sys.stdin.buffer)
-    if source.name.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(source.name, "rb"))
-    return Path(source.name).open("rb")
+    if name.endswith(".gz"):
+        return cast(IO[bytes], gzip.open(name, "rb"))
+    return Path(name).open("rb")
 
 
 def _decode(source: Source, number: int, raw: bytes) -> str:

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from lstmtext.errors import UsageError
 from lstmtext.nn.encoder import Encoding, real_places
+from lstmtext.text.batching import MASKED
 
 POOLINGS = ("attention", "max", "mean", "last")
-NEGATIVE = -1e4
-"""Stands for minus infinity where a masked score must stay finite, in half precision too."""
 
 
 class Pooling(nn.Module):
@@ -39,13 +38,13 @@ class Pooling(nn.Module):
 
     def _pool(self, name: str, encoding: Encoding, states_BTH: Tensor, real_BT1: Tensor) -> Tensor:
         if name == "max":
-            return states_BTH.masked_fill(~real_BT1, NEGATIVE).amax(1)
+            return states_BTH.masked_fill(~real_BT1, MASKED).amax(1)
         if name == "mean":
             return (states_BTH * real_BT1).sum(1) / real_BT1.sum(1)
         if name == "last":
             return last_states(encoding)
         assert self.query_H is not None
-        scores_BT1 = (states_BTH @ self.query_H)[:, :, None].masked_fill(~real_BT1, NEGATIVE)
+        scores_BT1 = (states_BTH @ self.query_H)[:, :, None].masked_fill(~real_BT1, MASKED)
         return (scores_BT1.softmax(1) * states_BTH).sum(1)
 
 

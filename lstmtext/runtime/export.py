@@ -14,9 +14,10 @@ from onnx import TensorProto
 from lstmtext.config import Settings, TaskName
 from lstmtext.runtime.graph import Graph
 from lstmtext.text.arrays import Floats
+from lstmtext.text.batching import MASKED
+from lstmtext.text.lexical import SHORTEST
 
 Arrays = Mapping[str, Floats]
-MASKED = np.float32(-1e4)
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,7 @@ def _encoder(graph: Graph, settings: Settings, arrays: Arrays) -> _Read:
 
 def _embed(graph: Graph, arrays: Arrays) -> str:
     ids_TB = graph.add("Transpose", graph.input("ids", ["B", "T"], TensorProto.INT64), perm=[1, 0])
-    table_VD = arrays["embedding_VD"].copy()
-    return graph.add("Gather", graph.constant(table_VD), ids_TB)
+    return graph.add("Gather", graph.constant(arrays["embedding_VD"]), ids_TB)
 
 
 def _lstm(
@@ -172,13 +172,13 @@ def _real_places(graph: Graph, states_BTH: str, lengths_B: str) -> str:
 
 def _attention(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
     scores_BT1 = graph.add("MatMul", states_BTH, graph.constant(head["pooling.query_H"][:, None]))
-    masked_BT1 = graph.add("Where", real_BT1, scores_BT1, graph.constant(np.array(MASKED)))
+    masked_BT1 = graph.add("Where", real_BT1, scores_BT1, graph.constant(np.array(MASKED, dtype=np.float32)))
     weighted = graph.add("Mul", graph.add("Softmax", masked_BT1, axis=1), states_BTH)
     return graph.add("ReduceSum", weighted, graph.constant([1]), keepdims=0)
 
 
 def _max(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
-    masked_BTH = graph.add("Where", real_BT1, states_BTH, graph.constant(np.array(MASKED)))
+    masked_BTH = graph.add("Where", real_BT1, states_BTH, graph.constant(np.array(MASKED, dtype=np.float32)))
     return graph.add("ReduceMax", masked_BTH, axes=[1], keepdims=0)
 
 
@@ -199,7 +199,7 @@ def _ngram_bypass(graph: Graph, head: Arrays) -> str:
     ngrams_BF = graph.input("ngrams", ["B", "F"], TensorProto.INT64)
     weights_BF = graph.add("Gather", graph.constant(head["bypass.idf_N"]), ngrams_BF)
     lengths_B1 = graph.add("ReduceL2", weights_BF, axes=[1], keepdims=1)
-    safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(1e-6, dtype=np.float32)))
+    safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(SHORTEST, dtype=np.float32)))
     scaled_BF1 = graph.add("Unsqueeze", graph.add("Div", weights_BF, safe_B1), graph.constant([2]))
     rows_BFK = graph.add("Gather", graph.constant(head["bypass.table_NK"] * head["factors"][1]), ngrams_BF)
     summed_BK = graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)

@@ -10,6 +10,9 @@ import numpy as np
 from lstmtext.text.arrays import Ints
 from lstmtext.text.tokenizer import PAD_ID
 
+MASKED = -1e4
+"""Stands for minus infinity where the score of padding must stay finite, in half precision too."""
+
 
 def plan_batches(lengths: Ints, budget: int, rng: np.random.Generator | None = None) -> list[Ints]:
     """Indices of records, grouped so that longest x count stays within `budget` token places.

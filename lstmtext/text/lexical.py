@@ -22,6 +22,9 @@ FORMS = 9
 FEATURES = 3 * FORMS + 4
 """Features of a word in its sentence: its own forms, those of both neighbours, and four of its surroundings."""
 
+SHORTEST = 1e-6
+"""Least length of a TF-IDF vector, so that a text without n-grams divides by no zero."""
+
 CACHED_LENGTH = 32
 """Longer words are hashed anew each time, so that a stream of long ones fills no memory."""
 

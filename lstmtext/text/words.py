@@ -40,6 +40,11 @@ def split_words(text: str) -> list[Word]:
     return [Word(match.group(), match.start(), match.end()) for match in _WORD.finditer(text)]
 
 
+def count_words(text: str) -> int:
+    """Words between white space; a line end counts as one, as in the Penn Treebank's perplexities."""
+    return len(text.split()) + text.count("\n")
+
+
 def split_on_spaces(text: str) -> list[Word]:
     """The words of a text that was tokenised already: whatever stands between white space."""
     return [Word(match.group(), match.start(), match.end()) for match in regex.finditer(r"\S+", text)]

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lstmtext.data.encoded import EncodedSentences, EncodedTexts
-from lstmtext.nn.heads.classifier import SHORTEST, NgramBypass
+from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.text.arrays import Ints
-from lstmtext.text.lexical import rows_of, sentence_features
+from lstmtext.text.lexical import SHORTEST, rows_of, sentence_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """Summed cross-entropy's weight against half the squared norm of the table (C of scikit-learn); more fits closer."""

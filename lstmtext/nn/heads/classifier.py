@@ -17,9 +17,7 @@ from lstmtext.nn.pooling import Pooling
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Ints
 from lstmtext.text.examples import TextBatch
-
-SHORTEST = 1e-6
-"""Least length of a TF-IDF vector, so that a text without n-grams divides by no zero."""
+from lstmtext.text.lexical import SHORTEST
 
 
 class NgramBypass(nn.Module):
