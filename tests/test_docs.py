@@ -1,7 +1,11 @@
 """README and command line say the same: commands exist, options exist, settings exist."""
 
 import dataclasses
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +32,25 @@ def test_a_readme_line_uses_commands_and_options_that_exist(line):
         assert name in COMMANDS, line
         known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
         assert {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known, line
+
+
+def lines_of_help() -> list[str]:
+    lines = [line.strip() for command in COMMANDS.values() for line in (command.help or "").splitlines()]
+    return [line for line in lines if re.search(r"(?:^|\| )lstmtext ", line)]
+
+
+@pytest.mark.slow
+def test_every_line_of_readme_and_help_runs(tmp_path):
+    """In order, in one folder; trainings make one pass, since what they learn is not the question."""
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    lines = [*lines_of_readme(), *lines_of_help()]
+    assert len(lines) > 20
+    for line in lines:
+        command = re.sub(r"lstmtext train (\S+)", r"lstmtext train \1 --epochs 1", line)
+        streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=False, timeout=120, **streams)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def test_the_readme_names_every_command():
