@@ -23,44 +23,47 @@ LEAST = 1e-12
 
 @dataclass
 class LabelScores:
-    """Gold against predicted labels; `confusion_KK[gold, predicted]` counts, a last row those of unknown gold."""
+    """Gold against predicted labels; a gold label that the model does not have is missed, whatever it says."""
 
     names: Sequence[str]
-    confusion_KK: Ints = field(init=False)
+    """The model's labels, [K]."""
+    predicted: dict[str, Ints] = field(default_factory=dict)
+    """How often each label was predicted for texts of a gold label, [K]; the model's own labels come first."""
     nats: float = 0.0
 
     def __post_init__(self) -> None:
-        self.confusion_KK = np.zeros((len(self.names) + 1, len(self.names)), dtype=np.int64)
+        self.predicted |= {name: np.zeros(len(self.names), dtype=np.int64) for name in self.names}
 
-    def add(self, gold: Ints, probabilities_BK: Floats) -> None:
-        """Count records; a gold label that the model does not have is -1: a miss, whatever the model says."""
-        np.add.at(self.confusion_KK, (gold, probabilities_BK.argmax(1)), 1)
-        known = np.flatnonzero(gold >= 0)
-        self.nats -= float(np.log(probabilities_BK[known, gold[known]] + LEAST).sum())
+    def add(self, gold: Sequence[str], probabilities_BK: Floats) -> None:
+        """Count records."""
+        ids = {name: k for k, name in enumerate(self.names)}
+        for name, row_K in zip(gold, probabilities_BK, strict=True):
+            counts_K = self.predicted.setdefault(name, np.zeros(len(self.names), dtype=np.int64))
+            counts_K[row_K.argmax()] += 1
+            if name in ids:
+                self.nats -= float(np.log(row_K[ids[name]] + LEAST))
 
     def scores(self) -> Scores:
         """accuracy, macro_f1 over labels that occur or are predicted, nats_per_text of known labels, and per label."""
-        per_label = {
-            name: _rates(int(c[k, k]), int(c[:, k].sum()), int(c[k].sum()))
-            for c in [self.confusion_KK]
-            for k, name in enumerate(self.names)
-        }
-        seen = [rates["f1"] for k, rates in enumerate(per_label.values()) if self._occurs(k)]
-        total, unknown = int(self.confusion_KK.sum()), int(self.confusion_KK[-1].sum())
-        return {
-            "accuracy": int(self.confusion_KK.trace()) / total if total else 0.0,
+        found_K = sum(self.predicted.values(), np.zeros(len(self.names), dtype=np.int64))
+        own = {name: (int(self.predicted[name][k]), int(found_K[k])) for k, name in enumerate(self.names)}
+        per_label = {name: _rates(*own.get(name, (0, 0)), int(row_K.sum())) for name, row_K in self.predicted.items()}
+        seen = [rates["f1"] for name, rates in per_label.items() if rates["support"] or own[name][1]]
+        total = int(found_K.sum())
+        known = sum(int(self.predicted[name].sum()) for name in self.names)
+        scores: Scores = {
+            "accuracy": sum(matched for matched, _ in own.values()) / total if total else 0.0,
             "macro_f1": sum(seen) / len(seen) if seen else 0.0,
-            "nats_per_text": self.nats / max(1, total - unknown),
-            "unknown": unknown,
+        }
+        if known:  # a mean of nothing would look perfect
+            scores["nats_per_text"] = self.nats / known
+        return scores | {
+            "unknown": total - known,
             "labels": per_label,
             "confusion": {
-                name: dict(zip(self.names, row.tolist(), strict=True))
-                for name, row in zip(self.names, self.confusion_KK[:-1], strict=True)
+                name: dict(zip(self.names, row_K.tolist(), strict=True)) for name, row_K in self.predicted.items()
             },
         }
-
-    def _occurs(self, label: int) -> bool:
-        return bool(self.confusion_KK[label].any() or self.confusion_KK[:, label].any())
 
 
 @dataclass

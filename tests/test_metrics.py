@@ -23,11 +23,12 @@ def test_label_scores_are_those_of_scikit_learn(seed: int):
     gold, predicted = rng.integers(0, 3, 60), rng.integers(0, 4, 60)  # "d" is never gold, "e" does not occur
     counted = LabelScores(NAMES)
     for start in range(0, 60, 17):  # in batches
-        counted.add(gold[start : start + 17], sure(predicted[start : start + 17], len(NAMES)))
+        counted.add([NAMES[k] for k in gold[start : start + 17]], sure(predicted[start : start + 17], len(NAMES)))
     scores = counted.scores()
     assert scores["accuracy"] == pytest.approx(accuracy_score(gold, predicted))
     assert scores["macro_f1"] == pytest.approx(f1_score(gold, predicted, average="macro", zero_division=0))
-    assert (counted.confusion_KK[:-1] == confusion_matrix(gold, predicted, labels=range(5))).all()
+    confusion = [list(counts.values()) for counts in scores["confusion"].values()]
+    assert confusion == confusion_matrix(gold, predicted, labels=range(5)).tolist()
     expected = precision_recall_fscore_support(gold, predicted, labels=range(5), zero_division=0)
     for name, *values in zip(NAMES, *expected, strict=True):
         rates = scores["labels"][name]
@@ -37,12 +38,16 @@ def test_label_scores_are_those_of_scikit_learn(seed: int):
 
 def test_a_label_that_the_model_does_not_have_is_a_miss():
     counted = LabelScores(("a", "b"))
-    counted.add(np.array([0, 0, 1, -1, -1]), sure([0, 1, 0, 1, 1], 2))
+    gold, predicted = ["a", "a", "b", "x", "x", "y"], [0, 1, 0, 1, 1, 0]
+    counted.add(gold, sure(predicted, 2))
     scores = counted.scores()
-    assert scores["unknown"] == 2
-    assert scores["accuracy"] == 1 / 5
-    assert scores["confusion"] == {"a": {"a": 1, "b": 1}, "b": {"a": 1, "b": 0}}
-    assert scores["labels"]["b"]["precision"] == 0.0  # as said of three, of which two have no such label
+    assert scores["unknown"] == 3
+    assert scores["accuracy"] == 1 / 6
+    expected = f1_score(gold, ["ab"[k] for k in predicted], average="macro", zero_division=0)
+    assert scores["macro_f1"] == pytest.approx(expected)
+    rows = {"a": {"a": 1, "b": 1}, "b": {"a": 1, "b": 0}, "x": {"a": 0, "b": 2}, "y": {"a": 1, "b": 0}}
+    assert scores["confusion"] == rows
+    assert scores["labels"]["x"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 2}
 
 
 def test_nats_are_those_of_scikit_learn():
@@ -50,8 +55,8 @@ def test_nats_are_those_of_scikit_learn():
     shares = rng.dirichlet(np.ones(5), 40)
     gold = rng.integers(0, 5, 40)
     counted = LabelScores(NAMES)
-    counted.add(gold, shares)
-    counted.add(np.array([-1]), shares[:1])  # what nobody can say costs nothing
+    counted.add([NAMES[k] for k in gold], shares)
+    counted.add(["x"], shares[:1])  # what nobody can say costs nothing
     assert counted.scores()["nats_per_text"] == pytest.approx(log_loss(gold, shares, labels=range(5)))
 
 

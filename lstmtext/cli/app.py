@@ -5,6 +5,7 @@ Importing it loads no torch, no datasets and no ONNX Runtime; commands import wh
 
 import signal
 import sys
+import traceback
 from typing import Annotated, NoReturn
 
 import typer
@@ -78,7 +79,7 @@ def _run(*, debug: bool) -> tuple[int, str]:
         return _invoke(), ""
     except (Exception, KeyboardInterrupt) as error:
         if debug and not isinstance(error, typer.Exit):
-            raise
+            traceback.print_exc()
         if isinstance(error, OSError):
             abandon(sys.stdout)
         return _explain(error)

@@ -26,7 +26,8 @@ def classify(
 ) -> None:
     r"""Print a label and its probability for each line of text.
 
-    With --format jsonl, lines that are JSON objects keep their other keys.
+    With --format jsonl, lines that are JSON objects keep all their keys; where one is called label or
+    probability already, the answer's is called predicted_label, and so on.
 
     \b
     echo "The room was clean." | lstmtext classify -m checkpoints/reviews

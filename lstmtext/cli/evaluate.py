@@ -28,12 +28,12 @@ def evaluate(
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.data.readers import READERS
-    from lstmtext.data.sources import find_source
+    from lstmtext.data.sources import find_sources
     from lstmtext.runtime.evaluate import evaluate as evaluate_bundle
 
     bundle = load_bundle(model)
     chosen = options.chosen_format(format_name, READERS)
-    sources = [find_source(name, chosen) for name in data]
+    sources = find_sources(data, chosen)
     result = evaluate_bundle(
         bundle, sources, Columns(text_column, label_column, tag_column), head=head, threads=threads
     )

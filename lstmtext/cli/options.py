@@ -34,7 +34,7 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random c
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 takes all.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no remarks on stderr.")]
 Task = Annotated[str | None, typer.Option("--task", help="classify, tag or generate; read from the data if not given.")]
-File = Annotated[str, typer.Argument(help="Text file, one text a line; - is standard input.")]
+File = Annotated[str, typer.Argument(help="Text file, one text a line, whatever its name; - is standard input.")]
 
 
 def chosen_task(name: str | None) -> TaskName | None:

@@ -14,6 +14,7 @@ from lstmtext.data.sources import UNREADABLE, open_bytes
 from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError
 
+REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 READ_BYTES = 1 << 18
 """Bytes asked for at once: some thousand lines, so that batches fill up."""
@@ -92,18 +93,26 @@ class RecordLines:
         self._only_json = text_column is not None
         self.strays = 0
         """Lines that should hold a text under the column and do not; they were read as plain lines."""
+        self.broken = 0
+        """Lines with U+FFFD, which stands for bytes that are no UTF-8."""
 
     def parse(self, lines: Iterable[str]) -> list[dict[str, object]]:
         """A record a line; where JSON is expected, an object with a text is taken as it is."""
-        return [self._parse(line) if self._as_json else {self.column: line} for line in lines]
+        records: list[dict[str, object]] = []
+        for line in lines:
+            self.broken += REPLACEMENT in line
+            records.append(self._parse(line) if self._as_json else {self.column: line})
+        return records
 
     def remarks(self) -> Iterator[str]:
         """What the user should know at the end."""
         if self.strays:
             yield (
-                f"{self.strays} lines have no text under '{self.column}' and were read as plain lines; "
-                "name another key with --text-column"
+                f"{self.strays} lines are no JSON objects with a text under '{self.column}' and were read as plain "
+                "lines; name another key with --text-column"
             )
+        if self.broken:
+            yield f"lines with bytes that are not UTF-8, now U+FFFD: {self.broken}; iconv converts files"
 
     def _parse(self, line: str) -> dict[str, object]:
         record = _json_object(line)

@@ -32,7 +32,7 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
         ]
         tables.append(_table("per label", ("label", "precision", "recall", "F1", "support"), rows))
     if 0 < len(scores.get("confusion", {})) <= MOST_LABELS:
-        names = list(scores["confusion"])
+        names = list(next(iter(scores["confusion"].values())))
         rows = [(gold, *(f"{counts[name]:,}" for name in names)) for gold, counts in scores["confusion"].items()]
         tables.append(_table("confusion, gold in rows", ("", *names), rows))
     _show(tables)

@@ -22,7 +22,7 @@ def tag(
     r"""Split each line into words and print their tags.
 
     Formats: conll (word, tab, tag; an empty line ends each text), conllu, jsonl (with character offsets and
-    spans), inline (one line a text).
+    spans), inline (one line a text). Words and tags that a JSON line has already become gold_words, gold_tags.
 
     \b
     echo "Anna Berg lives in Oslo." | lstmtext tag -m checkpoints/entities --format inline

@@ -93,10 +93,11 @@ def find_column(
     chosen = given if given is not None else guess(names, customary)
     if chosen is None or chosen not in names:
         wanted = given or customary[0]
-        free = next((name for name in names if guess([name], ALL_NAMES) is None), "NAME")
+        free = [name for name in names if guess([name], ALL_NAMES) is None]
+        proposed = f"{flag} {shlex.quote(free[0]) if len(free) == 1 else 'NAME'}"
         raise DataError(
             place,
             f"no column '{wanted}'; found {', '.join(repr(name) for name in names) or 'none'}",
-            hint=f"name one, such as {flag} {shlex.quote(free)}" if flag else f"call it {' or '.join(customary)}",
+            hint=f"name it with {proposed}" if flag else f"call it {' or '.join(customary)}",
         )
     return chosen

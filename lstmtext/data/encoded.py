@@ -46,7 +46,7 @@ class Facts:
     repaired_tags: int = 0
     unknown_labels: int = 0
     unknown: tuple[str, ...] = ()
-    """Tags that only validation has; their ids follow those of `labels`."""
+    """Labels or tags that only validation has; their ids follow those of `labels`."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the columns that held text, label and tag, as far as they were known."""
     scheme: str = "none"

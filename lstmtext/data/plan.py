@@ -1,14 +1,17 @@
 """From what a user named to what is read: sources, task, columns, each guess put into words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lstmtext.config import TaskName
 from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.prepare import DataPlan
-from lstmtext.data.readers import ROW_READERS, columns_of, infer_task
-from lstmtext.data.sources import find_source
+from lstmtext.data.readers import ROW_READERS, SENTENCE_READERS, columns_of, infer_task
+from lstmtext.data.sources import find_sources
 from lstmtext.errors import UsageError
+
+TAG_COLUMNS = {"conll": "the last column", "conllu": "column upos"}
+"""Where column files hold the tag if no column is named."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,10 @@ class DataRequest:
 def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     """What to read, and remarks on everything that was guessed.
 
-    Raises DataError and UsageError as `find_source` and `Columns` do.
+    Raises DataError and UsageError as `find_sources` and `Columns` do.
     """
-    train = tuple(find_source(name, request.format) for name in request.data)
-    valid = tuple(find_source(name, request.format) for name in request.valid)
+    train = tuple(find_sources(request.data, request.format))
+    valid = tuple(find_sources(request.valid, request.format))
     if [source.name for source in (*train, *valid)].count("-") > 1:
         raise UsageError("standard input", "named more than once", expected="- once")
     remarks = []
@@ -50,5 +53,13 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         label = columns.label_of(found, place) if task == "classify" else None
         guessed = {"text": text} | ({"label": label} if label else {})
         columns = replace(columns, usual={**columns.usual, **guessed})  # other files may call them otherwise
-        remarks.append(f"text from column '{text}'" + (f", labels from column '{label}'" if label else ""))
+        remarks.append(columns_remark(guessed))
+    if train[0].format in SENTENCE_READERS:
+        remarks.append(f"tags from {f'column {columns.tag}' if columns.tag else TAG_COLUMNS[train[0].format]}")
     return DataPlan(task, train, valid, columns), remarks
+
+
+def columns_remark(columns: Mapping[str, str]) -> str:
+    """Which columns are read, in words."""
+    labels = f", labels from column '{columns['label']}'" if "label" in columns else ""
+    return f"text from column '{columns['text']}'{labels}"

@@ -20,7 +20,7 @@ from lstmtext.data.splits import stratified_split
 from lstmtext.errors import DataError
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_vocabulary
-from lstmtext.text.examples import NO_TARGET, sentence_examples, text_examples
+from lstmtext.text.examples import sentence_examples, text_examples
 from lstmtext.text.labels import Labels
 from lstmtext.text.spans import detect_scheme, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
@@ -56,8 +56,10 @@ def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
 
 
 def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
+    columns: dict[str, str] = {}
+
     def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
-        for record in read_texts(sources, plan.columns, labelled=True):
+        for record in read_texts(sources, plan.columns, labelled=True, found=columns):
             yield {"text": record.text, "label": record.label}
 
     features = {"text": "string", "label": "string"}
@@ -66,23 +68,25 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
     if len(names) < 2:
         raise DataError(plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two")
     settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
-    _check_known(plan, valid.unique("label"), names, "labels")
+    every = _with_unknown(plan, names, Labels.collect(valid.unique("label")), "labels")
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        known = [names.id(label) if label in names else NO_TARGET for label in chunk["label"]]
+        known = [every.id(label) for label in chunk["label"]]
         examples = text_examples(tokenizer, chunk["text"], settings, known)
         facts["truncated"] += sum(example.cut > 0 for example in examples)
         facts["cut_tokens"] += sum(example.cut for example in examples)
-        facts["unknown_labels"] += sum(label == NO_TARGET for label in known)
+        facts["unknown_labels"] += sum(label >= len(names) for label in known)
         facts["words"] += sum(len(text.split()) for text in chunk["text"])
         facts["tokens"] += sum(len(example.ids) - 2 + example.cut for example in examples)
         return {"ids": [e.ids for e in examples], "ngrams": [e.ngrams for e in examples], "label": known}
 
-    columns = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64"}
-    tables = _encode_splits(train, valid, work, encode, columns)
+    kinds = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64"}
+    tables = _encode_splits(train, valid, work, encode, kinds)
     counts = Counter(train["label"])
-    return _finish(plan, settings, tokenizer, tables, facts, names, counts)
+    made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
+    known = {**plan.columns.known(), **columns}
+    return replace(made, facts=replace(made.facts, unknown=every.names[len(names) :], columns=known))
 
 
 def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
@@ -101,9 +105,7 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
         plan, settings, lambda: (" " + " ".join(words) for words in _texts(train, "words"))
     )
     held = Labels.collect(tag for tags in valid["tags"] for tag in to_bio(tags, scheme)[0])
-    _check_known(plan, held.names, names, "tags")
-    unknown = tuple(tag for tag in held.names if tag not in names)
-    every = Labels((*names.names, *unknown))
+    every = _with_unknown(plan, names, held, "tags")
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -126,7 +128,7 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
     tables = _encode_splits(train, valid, work, encode, columns)
     counts = Counter(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
     made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
-    return replace(made, facts=replace(made.facts, scheme=scheme, unknown=unknown))
+    return replace(made, facts=replace(made.facts, scheme=scheme, unknown=every.names[len(names) :]))
 
 
 def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
@@ -196,13 +198,17 @@ def _read_splits(
     return train.select(kept), train.select(held)
 
 
-def _check_known(plan: DataPlan, held: Iterable[str], names: Labels, kind: str) -> None:
-    """Raise DataError where nothing that validation holds occurs in training."""
-    others = list(held)
-    if others and not any(name in names for name in others):
+def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Labels:
+    """The labels of training, and after them those that only validation has.
+
+    Raises DataError where nothing that validation has occurs in training.
+    """
+    unknown = [name for name in held.names if name not in names]
+    if len(unknown) == len(held):
         place = (plan.valid or plan.train)[0].place()
-        shown, expected = (", ".join(repr(name) for name in some[:5]) for some in (others, names.names))
+        shown, expected = (", ".join(map(repr, some[:5])) for some in (held.names, names.names))
         raise DataError(place, f"none of its {kind} occurs in training; found {shown}", expected=f"some of {expected}")
+    return Labels((*names.names, *unknown))
 
 
 def _tokenizer(plan: DataPlan, settings: Settings, texts: Callable[[], Iterable[str]]) -> tuple[Settings, Tokenizer]:

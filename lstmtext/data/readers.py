@@ -58,8 +58,10 @@ def columns_of(source: Source) -> list[str]:
     return list(first[1])
 
 
-def read_texts(sources: Sequence[Source], columns: Columns, *, labelled: bool) -> Iterator[TextRecord]:
-    """Texts of sources of rows, with their labels where `labelled`."""
+def read_texts(
+    sources: Sequence[Source], columns: Columns, *, labelled: bool, found: dict[str, str] | None = None
+) -> Iterator[TextRecord]:
+    """Texts of sources of rows, with their labels where `labelled`; columns of the first go into `found`."""
     for source in sources:
         if source.format not in ROW_READERS:
             raise DataError(
@@ -73,6 +75,8 @@ def read_texts(sources: Sequence[Source], columns: Columns, *, labelled: bool) -
             if not text:
                 text = columns.text_of(row.keys(), place)
                 label = columns.label_of(row.keys(), place) if labelled else ""
+                if found is not None:
+                    found |= {"text": found.get("text", text), "label": found.get("label", label)}
             yield TextRecord(
                 _value(row, text, place), _value(row, label, place, filled=True) if labelled else None, line
             )

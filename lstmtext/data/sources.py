@@ -7,7 +7,7 @@ UTF-8. What the lines mean is left to the readers of each format.
 import gzip
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,9 @@ SUFFIXES = {
 }
 """Format of a file by the end of its name, before `.gz`."""
 
+DATASET_FILES = {"README.md", "dataset_dict.json", "state.json", "bundle.json", "preprocess.json"}
+SPLITS = {"train", "test", "validation", "valid", "val", "dev"}
+"""What a file's name holds in the hub's layout."""
 UNREADABLE = (OSError, EOFError, zlib.error)
 """What reading raises; gzip reports a broken archive as any of them."""
 
@@ -59,6 +62,18 @@ class Source:
         return f"{shown}:{line}" if line else shown
 
 
+def find_sources(names: Sequence[str], format_name: str | None = None) -> list[Source]:
+    """The sources that command-line arguments name; a folder of plain files stands for the files, in order of name.
+
+    Raises what `find_source` raises.
+    """
+    found = []
+    for name in names:
+        files = _plain_files(Path(name), format_name)
+        found += [find_source(str(path), format_name) for path in files] if files else [find_source(name, format_name)]
+    return found
+
+
 def find_source(name: str, format_name: str | None = None) -> Source:
     """The source that a command-line argument names.
 
@@ -72,6 +87,8 @@ def find_source(name: str, format_name: str | None = None) -> Source:
         if is_encoded(folder):
             hint = "give it to train alone, or name the raw files"
             raise UsageError(name, "is a folder of lstmtext preprocess", expected="raw data", hint=hint)
+        if (folder / "bundle.json").is_file():
+            raise UsageError(name, "is a bundle", expected="data", hint="give a bundle to -m or --encoder")
         return Source(name, "dataset")
     if name != "-" and not Path(name).exists():
         raise DataError(
@@ -83,7 +100,7 @@ def find_source(name: str, format_name: str | None = None) -> Source:
         return Source(name, format_name)
     if name == "-":
         raise UsageError("standard input", "its format cannot be told", hint="name it, such as --format csv")
-    suffix = Path(name.removesuffix(".gz")).suffix.lower()
+    suffix = _suffix(name)
     if suffix not in SUFFIXES:
         raise UsageError(
             name,
@@ -92,6 +109,25 @@ def find_source(name: str, format_name: str | None = None) -> Source:
             hint="or name it with --format",
         )
     return Source(name, SUFFIXES[suffix])
+
+
+def _plain_files(folder: Path, format_name: str | None) -> list[Path]:
+    """The files of a folder that is no dataset of the hub's layout: no splits, no folders inside, no card."""
+    if not folder.is_dir():
+        return []
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if any(path.is_dir() or path.name in DATASET_FILES or SPLITS & set(_words(path)) for path in inside):
+        return []
+    formats = {format_name or SUFFIXES.get(_suffix(path.name), "") for path in inside}
+    return inside if formats and not formats & {"", "parquet"} else []
+
+
+def _words(path: Path) -> list[str]:
+    return "".join(c if c.isalpha() else " " for c in path.name.lower()).split()
+
+
+def _suffix(name: str) -> str:
+    return Path(name.removesuffix(".gz")).suffix.lower()
 
 
 def read_lines(source: Source) -> Iterator[tuple[int, str]]:

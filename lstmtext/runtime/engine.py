@@ -1,8 +1,7 @@
 """An ONNX Runtime session over a bundle's graph."""
 
+import os
 from collections.abc import Mapping
-
-import onnxruntime
 
 from lstmtext.bundle import GRAPH, Bundle
 from lstmtext.errors import ModelError
@@ -16,6 +15,9 @@ class Engine:
     """Runs a graph; only the inputs it declares are handed to it."""
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # later versions report home unless told not to before the import
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.log_severity_level = QUIET
         options.intra_op_num_threads = threads

@@ -15,8 +15,6 @@ from lstmtext.data.sources import Source
 from lstmtext.errors import DataError
 from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
 from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextPredictor
-from lstmtext.text.examples import NO_TARGET
-from lstmtext.text.labels import Labels
 from lstmtext.text.spans import detect_scheme, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
@@ -46,22 +44,14 @@ def _texts(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
 ) -> tuple[int, Scores]:
     predictor = TextPredictor(bundle, *head, threads=threads)
-    labels = Labels(predictor.labels)
-    scores = LabelScores(labels.names)
+    scores = LabelScores(predictor.labels)
     count = 0
     for records in _chunks(read_texts(sources, columns, labelled=True)):
         answers = predictor.predict([record.text for record in records])
-        gold = [
-            labels.id(record.label) if record.label in labels else NO_TARGET
-            for record in records
-            if record.label is not None
-        ]
-        scores.add(np.array(gold), np.array([answer.probabilities_K for answer in answers]))
+        gold = [record.label for record in records if record.label is not None]
+        scores.add(gold, np.array([answer.probabilities_K for answer in answers]))
         count += len(records)
-    counted = scores.scores()
-    if counted["unknown"] == count:
-        del counted["nats_per_text"]  # a mean of nothing would look perfect
-    return count, counted
+    return count, scores.scores()
 
 
 def _sentences(

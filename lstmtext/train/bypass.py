@@ -102,8 +102,9 @@ def _solve(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float)
 def _nats(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams) -> tuple[float, Tensor]:
     """Summed cross-entropy, and its derivative by the logits, [B, K]; unknown labels count nothing."""
     shares_BK = (texts.of_texts.sums(table_NK) + bias_K).log_softmax(1)
-    known_B1 = (texts.labels_B >= 0)[:, None]
-    gold_BK = F.one_hot(texts.labels_B.clamp_min(0), len(bias_K)) * known_B1
+    known_B = texts.labels_B < len(bias_K)
+    known_B1 = known_B[:, None]
+    gold_BK = F.one_hot(texts.labels_B * known_B, len(bias_K)) * known_B1
     return -float((shares_BK * gold_BK).sum()), (shares_BK.exp() - gold_BK) * known_B1
 
 

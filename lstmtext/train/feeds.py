@@ -25,6 +25,9 @@ from lstmtext.text.examples import (
 )
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
+LEAST_WINDOWS = 32
+"""Windows of a row of validation text, so that few tokens lack their past."""
+
 Example = TypeVar("Example", TextExample, SentenceExample)
 Example_co = TypeVar("Example_co", covariant=True)
 Made = TypeVar("Made", TextBatch, SentenceBatch)
@@ -108,16 +111,18 @@ def _opened(ids_BT: Ints, fresh_B: Bools) -> Ints:
 
 
 def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[StreamBatch]:
-    """A text in order from its first token on, as `rows` long rows for speed; what is left over ends in short rows."""
-    ids = np.concatenate([[BOUNDARY_ID], stream.ids])
-    rows = max(1, min(rows, len(stream.ids) // (4 * window)))
+    """A text in order from its first token on, as up to `rows` long rows for speed; what is left over is a short one.
+
+    Each row begins with a boundary, as a text does; the past that its first tokens lack weighs little, since a row
+    has at least LEAST_WINDOWS windows.
+    """
+    rows = max(1, min(rows, len(stream.ids) // (LEAST_WINDOWS * window)))
     length = len(stream.ids) // rows
-    starts = np.arange(rows)[:, None] * length
-    for place in range(0, length, window):
-        places = starts + np.arange(place, min(place + window, length) + 1)
-        yield StreamBatch(ids[places], None, np.full(rows, place == 0))
-    if rows * length < len(stream.ids):
-        yield StreamBatch(ids[None, rows * length :], None, np.array([True]))
+    for ids_BT in (stream.ids[: rows * length].reshape(rows, length), stream.ids[None, rows * length :]):
+        opened_BT = np.pad(ids_BT, ((0, 0), (1, 0)), constant_values=BOUNDARY_ID)
+        for place in range(0, ids_BT.shape[1], window):
+            fresh_B = np.full(len(ids_BT), place == 0)
+            yield StreamBatch(opened_BT[:, place : place + window + 1], None, fresh_B)
 
 
 def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[TextExample, TextBatch]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from lstmtext.bundle import Bundle, BundleInfo, is_bundle, load_bundle
 from lstmtext.config import Settings, TaskName
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
-from lstmtext.data.plan import DataRequest, make_plan
+from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.errors import UsageError
 from lstmtext.folders import check_output, work_folder
@@ -45,7 +45,8 @@ def start_training(
         if data.facts.truncated:
             remark(f"texts cut to {settings.text.max_tokens} tokens (text.max_tokens): {data.facts.truncated}")
         if data.facts.unknown_labels:
-            remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels}")
+            names = ", ".join(data.facts.unknown[:5])
+            remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels} ({names})")
         fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
         return train(TrainJob(data, fitted, request.output, request.head, encoder), listener)
 
@@ -72,6 +73,8 @@ def _prepared(
     work = work_folder(request.output)
     try:
         data = prepare(plan, settings, work)
+        if data.facts.columns != plan.columns.known():  # what could not be read ahead
+            remark(columns_remark(data.facts.columns))
         yield data, data.settings
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -115,5 +118,5 @@ def with_encoder(settings: Settings, task: TaskName, encoder: Bundle) -> Setting
     """
     old = encoder.info.settings.as_dict()
     kept = {f"encoder.{key}": old["encoder"][key] for key in ("directions", "embedding_size", "hidden_size", "layers")}
-    kept |= {f"text.{key}": old["text"][key] for key in ("unit", "vocabulary_size")}
+    kept |= {"text.unit": old["text"]["unit"], "text.vocabulary_size": encoder.info.vocabulary_size}
     return with_kept(settings, task, kept, f"{encoder.folder} has")

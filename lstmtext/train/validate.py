@@ -19,7 +19,7 @@ from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
 
 STREAM_ROWS = 16
-"""A validation text is read as up to this many rows; a row's first tokens lack what was before them."""
+"""A validation text is read as up to this many rows."""
 OUTSIDE = "O"
 SHIFTS = (1.0, 0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0)
 """What may be added to the emission of the outside tag."""
@@ -50,7 +50,8 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
     factors = fit_factors(encoder_NK, bypass_NK, gold_N)
     head.factors.copy_(torch.tensor(factors))
     counted = LabelScores(data.labels.names)
-    counted.add(gold_N, softmax(encoder_NK * factors[0] + bypass_NK * factors[1]))
+    every = (*data.labels.names, *data.facts.unknown)
+    counted.add([every[k] for k in gold_N], softmax(encoder_NK * factors[0] + bypass_NK * factors[1]))
     return counted.scores()
 
 
@@ -59,9 +60,8 @@ def fit_factors(encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints) -> tuple[fl
 
     With one side only, this is temperature scaling (Guo et al., 2017).
     """
-    known = np.flatnonzero(gold_N >= 0)
-    if not len(known):
-        return 1.0, 1.0
+    known = np.flatnonzero(gold_N < encoder_NK.shape[1])
+    assert len(known), "prepare refuses validation data without a known label"
 
     def nats(pair: tuple[float, float]) -> float:
         shares_NK = softmax(encoder_NK[known] * pair[0] + bypass_NK[known] * pair[1])
@@ -77,7 +77,7 @@ def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
     head = model.head
     assert isinstance(head, Tagger)
     names = data.labels.names
-    every = (*names, *data.facts.unknown)  # a tag that training has not seen is always missed
+    every = (*names, *data.facts.unknown)
     transitions = crf_transitions(head).restricted(names)
     head.shift_K.zero_()
     read = [(batch, model.predict(batch)[0]) for _, batch in sentence_feed(data, "validation", settings).ordered()]

@@ -104,7 +104,7 @@ def test_a_bundle_for_another_task_ends_with_exit_4_and_says_what_it_has(run_her
     assert "no head for tag; it has 'labels' (classify)" in done.err
 
 
-def test_debug_shows_the_traceback(run_process, tmp_path):
+def test_debug_shows_the_traceback_and_changes_no_exit_code(run_process, tmp_path):
     done = run_process("--debug", "info", "-m", tmp_path / "absent")
-    assert done.code == 1
+    assert done.code == MODEL
     assert "Traceback" in done.err

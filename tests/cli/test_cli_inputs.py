@@ -37,10 +37,10 @@ def test_a_text_column_is_read_whatever_the_output(run_process, bundle_of, comma
 def test_objects_without_the_text_are_counted(run_process, bundle_of, command):
     done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n{"text": "y"}\n')
     assert len(done.out.splitlines()) == 2
-    assert "1 lines have no text under 'text'" in done.err
+    assert "1 lines are no JSON objects with a text under 'text'" in done.err
     mixed = b'  {"body": "x"}\n{"broken\nplain\n'
     done = run_process(command, "-m", bundle_of(command), "--text-column", "body", "--format", "jsonl", given=mixed)
-    assert "2 lines have no text under 'body'" in done.err
+    assert "2 lines are no JSON objects with a text under 'body'" in done.err
     quiet = run_process(command, "-q", "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n')
     assert not quiet.err
 
@@ -168,3 +168,27 @@ def test_long_words_leave_nothing_in_memory():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 8000  # kilobytes; 60,000 when every word was kept
+
+
+def test_columns_of_standard_input_are_told_and_remembered(run_process, data, tiny, tmp_path):
+    content = (data / "reviews.csv").read_text().replace("text,label", "words,topic")
+    words = ["train", "-", "--format", "csv", "--task", "classify", "--text-column", "words", "-o", tmp_path / "out"]
+    done = run_process(*words, "--epochs", 1, *tiny, given=content.encode())
+    assert "text from column 'words', labels from column 'topic'" in done.err
+    both = tmp_path / "both.csv"
+    both.write_text("words,label,topic\na room,unknown,positive\n")
+    scores = json.loads(run_process("evaluate", both, "-m", tmp_path / "out", "--json").out)["scores"]
+    assert scores["unknown"] == 0
+
+
+def test_a_borrowed_tokenizer_and_its_encoder_fit_each_other(run_here, data, generate_bundle, tmp_path):
+    encoded = tmp_path / "encoded"
+    assert run_here("preprocess", data / "reviews.csv", "-o", encoded, "--tokenizer", generate_bundle, "-q").code == 0
+    done = run_here("train", encoded, "-o", tmp_path / "out", "--encoder", generate_bundle, *COUNTS)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("command", ["classify", "tag"])
+def test_bytes_that_are_no_text_are_told(run_process, bundle_of, command):
+    done = run_process(command, "-m", bundle_of(command), given="Zoë\nAnna\ncafé\n".encode("latin-1"))
+    assert done.err == "lstmtext: lines with bytes that are not UTF-8, now U+FFFD: 2; iconv converts files\n"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import COMMAND, ENVIRONMENT
+
 LINE = b"Anna was good.\n"
 WAIT_SECONDS = 60
 
@@ -78,3 +80,12 @@ def test_an_interrupt_while_waiting_for_input_ends_with_exit_130_without_a_trace
     process.send_signal(signal.SIGINT)
     assert process.wait(WAIT_SECONDS) == 130
     assert b"Traceback" not in process.stderr.read()
+
+
+def test_the_runtime_writes_nothing_and_reports_nothing(classify_bundle, tmp_path):
+    """ONNX Runtime keeps a queue of events to report under the home folder unless it was told not to."""
+    kept = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("XDG_", "ORT_"))}
+    words = [COMMAND, "classify", "-m", str(classify_bundle)]
+    environment = {**kept, "HOME": str(tmp_path)}
+    subprocess.run(words, input=LINE, env=environment, check=True, capture_output=True, timeout=WAIT_SECONDS)
+    assert list(tmp_path.rglob("*")) == []

@@ -44,3 +44,14 @@ def test_the_factors_of_a_classifier_are_saved(tmp_path, run_here):
     data.write_text(reviews_csv())
     run_here("train", data, "--valid", data, "-o", tmp_path / "b", "--epochs", 3, "-q", *TINY)
     assert load_bundle(tmp_path / "b").arrays("heads.labels.")["factors"].tolist() != [1.0, 1.0]
+
+
+def test_a_language_model_on_few_texts_scores_alike_in_training_and_in_evaluate(tmp_path, run_here):
+    text = tmp_path / "a.txt"
+    text.write_text("The ferry came late and the harbour was empty again.\n" * 60)
+    options = ["--set", "text.unit=char", "--set", "encoder.directions=forward", "--epochs", 4]
+    done = run_here("train", text, "--valid", text, "-o", tmp_path / "b", *TINY, *options)
+    assert done.code == 0, done.err
+    evaluated = json.loads(run_here("evaluate", text, "-m", tmp_path / "b", "--json").out)["scores"]
+    scores = json.loads((tmp_path / "b" / "bundle.json").read_text())["heads"]["lm"]["scores"]
+    assert evaluated["nats_per_character"] == pytest.approx(scores["nats_per_character"], rel=0.01)

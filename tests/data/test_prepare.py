@@ -140,7 +140,7 @@ def test_data_that_teach_nothing_are_a_data_error(tmp_path: Path, task: TaskName
         (
             "classify",
             "text,label\na,Good\nb,Bad\n",
-            "none of its labels occurs in training; found 'Good', 'Bad'; exp",
+            "none of its labels occurs in training; found 'Bad', 'Good'; exp",
         ),
         ("tag", "a NN\n", "none of its tags occurs in training; found 'NN'; expected some of 'B-LOC', 'B-PER'"),
     ],

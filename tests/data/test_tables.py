@@ -8,7 +8,7 @@ import pytest
 
 from lstmtext.data.columns import Columns
 from lstmtext.data.readers import READERS, columns_of, read_texts
-from lstmtext.data.sources import SUFFIXES, Source, find_source
+from lstmtext.data.sources import SUFFIXES, Source, find_source, find_sources
 from lstmtext.errors import DataError, UsageError
 from tests.data.files import complaint, written
 
@@ -88,17 +88,15 @@ def test_a_missing_column_is_named_with_those_found_and_the_option_to_use(tmp_pa
     path = written(tmp_path, "a.csv", "body,mark\na,x\n")
     with pytest.raises(DataError) as caught:
         texts(path)
-    assert (
-        str(caught.value) == f"{path}:2: no column 'label'; found 'body', 'mark'; name one, such as --label-column mark"
-    )
-    with pytest.raises(DataError, match=r"no column 'gone'; found 'body', 'mark'; name one, such as --text-column"):
+    assert str(caught.value) == f"{path}:2: no column 'label'; found 'body', 'mark'; name it with --label-column mark"
+    with pytest.raises(DataError, match=r"no column 'gone'; found 'body', 'mark'; name it with --text-column"):
         texts(path, columns=Columns(text="gone", label="mark"))
     assert texts(path, columns=Columns(label="mark")) == [("a", "x")]
 
 
 def test_a_column_with_a_space_is_quoted_where_it_is_proposed(tmp_path: Path):
     path = written(tmp_path, "a.csv", "text,star rating\na,x\n")
-    assert complaint(texts, path).endswith("name one, such as --label-column 'star rating'")
+    assert complaint(texts, path).endswith("name it with --label-column 'star rating'")
 
 
 def test_usual_columns_come_before_customary_ones_and_after_given_ones(tmp_path: Path):
@@ -166,3 +164,25 @@ def test_a_source_that_cannot_be_told_says_what_to_do(tmp_path: Path):
     with pytest.raises(UsageError, match="standard input: its format cannot be told"):
         find_source("-")
     assert find_source(str(tmp_path / "a.xyz"), "csv").format == "csv"
+
+
+def test_a_folder_of_plain_files_stands_for_the_files(tmp_path: Path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    paths = [str(written(folder, name, CSV)) for name in ("b.csv", "a.csv.gz", "c.tsv")]
+    written(folder, ".hidden", "")
+    expected = [Source(paths[1], "csv"), Source(paths[0], "csv"), Source(paths[2], "tsv")]
+    assert find_sources([str(folder), paths[0]]) == [*expected, Source(paths[0], "csv")]
+    assert {source.format for source in find_sources([str(folder)], "text")} == {"text"}
+    for extra in ("train.csv", "my-dev.txt", "README.md", "strange.xyz", "a.parquet"):
+        written(folder, extra, CSV)
+        assert find_sources([str(folder)]) == [Source(str(folder), "dataset")]
+        (folder / extra).unlink()
+    (folder / "inside").mkdir()
+    assert find_sources([str(folder)]) == [Source(str(folder), "dataset")]
+
+
+def test_a_bundle_is_no_data(tmp_path: Path):
+    written(tmp_path, "bundle.json", "{}")
+    with pytest.raises(UsageError, match="is a bundle; expected data; give a bundle to -m or --encoder"):
+        find_sources([str(tmp_path)])

@@ -30,10 +30,6 @@ def test_an_overconfident_side_is_scaled_down(scale):
     assert 0 < louder < factor
 
 
-def test_without_known_labels_the_factors_stay():
-    assert fit_factors(RIGHT, NOISE, np.full(400, -1)) == (1.0, 1.0)
-
-
 def timid_tagger(folder: Path, train: str, valid: str):
     """A tagger that knows the tag of every word but leans too far to O, and its validation data."""
     (folder / "train.conll").write_text(train)
