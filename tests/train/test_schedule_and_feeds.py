@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.resolve import settings_from
 from lstmtext.text.tokenizer import BOUNDARY_ID
-from lstmtext.train.feeds import RecordFeed, StreamFeed
+from lstmtext.train.feeds import RecordFeed, StreamFeed, stream_windows
 from lstmtext.train.schedule import FLOOR, rate_factor
 
 
@@ -77,3 +78,18 @@ def test_the_backward_rows_are_the_mirrored_text():
     feed = StreamFeed(ids, with_sizes())
     _, batch = next(iter(feed.shuffled(np.random.default_rng(0))))
     assert (np.diff(batch.reversed_BT[:, 1:], axis=1) % 100 == 99).all()
+
+
+@pytest.mark.parametrize(("length", "rows"), [(1000, 7), (100, 1), (5000, 16), (3, 1)])
+def test_validation_reads_every_token_once_in_rows_that_begin_as_texts_do(length: int, rows: int):
+    stream = SimpleNamespace(ids=np.arange(2, 2 + length))
+    seen: dict[tuple[int, int], list[int]] = {}
+    part = -1
+    for batch in stream_windows(stream, rows=16, window=4):
+        part += bool(batch.fresh_B.all())
+        for row, own in enumerate(batch.ids_BT):
+            known = seen.setdefault((part, row), [])
+            assert own[0] == (known[-1] if known else BOUNDARY_ID)
+            known.extend(own[1:].tolist())
+    assert sorted(token for known in seen.values() for token in known) == stream.ids.tolist()
+    assert sum(place == 0 for place, _ in seen) == rows
