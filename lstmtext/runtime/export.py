@@ -5,7 +5,7 @@ The graph is written operator by operator with ONNX's own LSTM, whose `sequence_
 Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V vocabulary, L layers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +13,10 @@ from onnx import TensorProto
 
 from lstmtext.config import Settings, TaskName
 from lstmtext.runtime.graph import Graph
+from lstmtext.runtime.layers import Arrays, Layers, Precision
 from lstmtext.text.arrays import Floats
 from lstmtext.text.batching import MASKED
 from lstmtext.text.lexical import SHORTEST
-
-Arrays = Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -31,15 +30,17 @@ class _Read:
     lengths_B: str
 
 
-def export_graph(task: TaskName, settings: Settings, encoder: Arrays, head: Arrays) -> bytes:
-    """The graph of an encoder and one head, as the bytes of an ONNX file."""
+def export_graph(
+    task: TaskName, settings: Settings, encoder: Arrays, head: Arrays, *, precision: Precision = "float32"
+) -> bytes:
+    """The graph of an encoder and one head, as the bytes of an ONNX file; `precision` is that of the LSTM layers."""
     graph = Graph()
-    _EXPORTERS[task](graph, settings, encoder, head)
+    _EXPORTERS[task](graph, Layers(graph, precision), settings, encoder, head)
     return graph.build()
 
 
-def _classifier(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> None:
-    read = _encoder(graph, settings, encoder)
+def _classifier(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, head: Arrays) -> None:
+    read = _encoder(graph, layers, settings, encoder)
     states_BTH = _joined(graph, read)
     real_BT1 = _real_places(graph, states_BTH, read.lengths_B)
     parts = [_POOLINGS[name](graph, read, states_BTH, real_BT1, head) for name in settings.classify.pooling]
@@ -51,8 +52,8 @@ def _classifier(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays)
     graph.output(logits_BK, "logits", ["B", "K"])
 
 
-def _tagger(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> None:
-    read = _encoder(graph, settings, encoder)
+def _tagger(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, head: Arrays) -> None:
+    read = _encoder(graph, layers, settings, encoder)
     last_BW = graph.input("last", ["B", "W"], TensorProto.INT64)
     parts = [_take(graph, read.forward_BTH, last_BW)]
     if read.backward_BTH is not None:
@@ -69,19 +70,20 @@ def _tagger(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> 
     graph.output(emissions_BWK, "emissions", ["B", "W", "K"])
 
 
-def _language_model(graph: Graph, settings: Settings, encoder: Arrays, head: Arrays) -> None:
+def _language_model(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, head: Arrays) -> None:
     L, H = settings.encoder.layers, settings.encoder.hidden_size
-    layer_TBD = _embed(graph, encoder)
+    layer_TBD = layers.embed(encoder["embedding_VD"])
     starts = [graph.input(name, [L, "B", H]) for name in ("hidden", "cell")]
     after: tuple[list[str], list[str]] = ([], [])
     for layer in range(L):
         state = tuple(
             graph.add("Slice", start, *(graph.constant([at]) for at in (layer, layer + 1, 0))) for start in starts
         )
-        layer_TBD, *last = _lstm(graph, layer_TBD, encoder, "forward_stack", layer, state=state)
+        weights = _weights(encoder, "forward_stack", layer)
+        layer_TBD, *last = layers.lstm(layer_TBD, weights, reverse=False, lengths="", state=state)
         for collected, value in zip(after, last, strict=True):
-            collected.append(value)
-    states_BTH = graph.add("Transpose", layer_TBD, perm=[1, 0, 2])
+            collected.append(layers.plain(value, H))
+    states_BTH = graph.add("Transpose", layers.plain(layer_TBD, H), perm=[1, 0, 2])
     projected = _linear(graph, states_BTH, head["project.weight"], head["project.bias"])
     logits_BTV = _linear(graph, projected, encoder["embedding_VD"], head["bias_V"])
     graph.output(logits_BTV, "logits", ["B", "T", "V"])
@@ -89,63 +91,31 @@ def _language_model(graph: Graph, settings: Settings, encoder: Arrays, head: Arr
         graph.output(graph.add("Concat", *collected, axis=0), name, [L, "B", H])
 
 
-_EXPORTERS: dict[TaskName, Callable[[Graph, Settings, Arrays, Arrays], None]] = {
+_EXPORTERS: dict[TaskName, Callable[[Graph, Layers, Settings, Arrays, Arrays], None]] = {
     "classify": _classifier,
     "tag": _tagger,
     "generate": _language_model,
 }
 
 
-def _encoder(graph: Graph, settings: Settings, arrays: Arrays) -> _Read:
-    embedded_TBD = _embed(graph, arrays)
+def _encoder(graph: Graph, layers: Layers, settings: Settings, arrays: Arrays) -> _Read:
+    embedded_TBD = layers.embed(arrays["embedding_VD"])
     lengths_B = graph.input("lengths", ["B"], TensorProto.INT32)
+    size = settings.encoder.hidden_size
     stacks = ["forward_stack"] + (["backward_stack"] if settings.encoder.directions == "both" else [])
     states, lasts = [], []
     for stack in stacks:
         layer_TBD = embedded_TBD
         for layer in range(settings.encoder.layers):
-            layer_TBD, last_1BH, _ = _lstm(graph, layer_TBD, arrays, stack, layer, lengths=lengths_B)
-        states.append(graph.add("Transpose", layer_TBD, perm=[1, 0, 2]))
-        lasts.append(graph.add("Squeeze", last_1BH, graph.constant([0])))
+            weights, reverse = _weights(arrays, stack, layer), stack == "backward_stack"
+            layer_TBD, last_1BH, _ = layers.lstm(layer_TBD, weights, reverse=reverse, lengths=lengths_B, state=())
+        states.append(graph.add("Transpose", layers.plain(layer_TBD, size), perm=[1, 0, 2]))
+        lasts.append(graph.add("Squeeze", layers.plain(last_1BH, size), graph.constant([0])))
     return _Read(states[0], states[1] if len(states) > 1 else None, graph.add("Concat", *lasts, axis=1), lengths_B)
 
 
-def _embed(graph: Graph, arrays: Arrays) -> str:
-    ids_TB = graph.add("Transpose", graph.input("ids", ["B", "T"], TensorProto.INT64), perm=[1, 0])
-    return graph.add("Gather", graph.constant(arrays["embedding_VD"]), ids_TB)
-
-
-def _lstm(
-    graph: Graph,
-    layer_TBD: str,
-    arrays: Arrays,
-    stack: str,
-    layer: int,
-    *,
-    lengths: str = "",
-    state: tuple[str, ...] = (),
-) -> tuple[str, str, str]:
-    """States [T, B, H], and hidden and cell state [1, B, H] after the last token."""
-    weights = [_onnx_gates(arrays[f"{stack}.{kind}.{layer}"]) for kind in ("inputs", "recurrents", "biases")]
-    biases = np.concatenate([weights[2], np.zeros_like(weights[2])])
-    constants = [graph.constant(array[None]) for array in (weights[0], weights[1], biases)]
-    states_T1BH, hidden, cell = graph.add_many(
-        "LSTM",
-        layer_TBD,
-        *constants,
-        lengths,
-        *state,
-        outputs=[graph.fresh("states"), graph.fresh("hidden"), graph.fresh("cell")],
-        hidden_size=weights[1].shape[1],
-        direction="reverse" if stack == "backward_stack" else "forward",
-    )
-    return graph.add("Squeeze", states_T1BH, graph.constant([1])), hidden, cell
-
-
-def _onnx_gates(array: Floats) -> Floats:
-    """Gates from torch's order (input, forget, cell, output) to ONNX's (input, output, forget, cell)."""
-    i, f, g, o = np.split(array, 4)
-    return np.concatenate([i, o, f, g])
+def _weights(arrays: Arrays, stack: str, layer: int) -> list[Floats]:
+    return [arrays[f"{stack}.{kind}.{layer}"] for kind in ("inputs", "recurrents", "biases")]
 
 
 def _linear(graph: Graph, value: str, weight: Floats, bias: Floats) -> str:

@@ -23,6 +23,7 @@ class Graph:
         self._initializers: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._domains: set[str] = set()
 
     def input(self, name: str, shape: Sequence[str | int], kind: int = TensorProto.FLOAT) -> str:
         """Declare an input; names in the shape are free dimensions."""
@@ -43,12 +44,16 @@ class Graph:
 
     def add(self, operator: str, *inputs: str, output: str | None = None, **attributes: Attribute) -> str:
         """A node with one output."""
-        return self.add_many(operator, *inputs, outputs=[output or f"value_{len(self._nodes)}"], **attributes)[0]
+        outputs = [output or f"value_{len(self._nodes)}"]
+        return self.add_many(operator, *inputs, outputs=outputs, domain=None, **attributes)[0]
 
-    def add_many(self, operator: str, *inputs: str, outputs: Sequence[str], **attributes: Attribute) -> Sequence[str]:
-        """A node with named outputs; an empty name drops one."""
+    def add_many(
+        self, operator: str, *inputs: str, outputs: Sequence[str], domain: str | None = None, **attributes: Attribute
+    ) -> Sequence[str]:
+        """A node with named outputs; an empty name drops one. A domain is that of an operator beyond the standard."""
+        self._domains |= {domain} if domain else set()
         self._nodes.append(
-            helper.make_node(operator, list(inputs), list(outputs), None, None, None, None, **attributes)
+            helper.make_node(operator, list(inputs), list(outputs), None, None, domain, None, **attributes)
         )
         return outputs
 
@@ -59,7 +64,8 @@ class Graph:
     def build(self) -> bytes:
         """The serialised, checked model."""
         graph = helper.make_graph(self._nodes, "lstmtext", self._inputs, self._outputs, self._initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        versions = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(name, 1) for name in sorted(self._domains))]
+        model = helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         content: bytes = model.SerializeToString()
         return content
