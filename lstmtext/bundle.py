@@ -55,6 +55,8 @@ class BundleInfo:
     """How the training went: epochs, seconds, tokens, precision, device, interrupted."""
     data: dict[str, object]
     """What it was trained on: files with their SHA-256, records, label counts."""
+    runtime: dict[str, object] = field(default_factory=dict)
+    """Precision of the graph, and the validation scores that it was chosen by."""
 
 
 class Bundle:
@@ -193,6 +195,7 @@ def model_card(name: str, info: BundleInfo) -> str:
     ]
     lines += [f"- {info.vocabulary_size:,} tokens ({info.settings.text.unit})", "", "## Training", ""]
     lines += [f"- {key}: {value}" for key, value in info.training.items()]
+    lines += ["", "## Runtime", ""] + [f"- {key}: {value}" for key, value in info.runtime.items()]
     lines += ["", "## Data", ""] + [f"- {key}: {value}" for key, value in info.data.items()]
     return "\n".join(lines) + "\n"
 

@@ -21,6 +21,11 @@ class Task:
     lower_is_better: bool = False
     """Whether the selecting score is one of nats."""
 
+    @property
+    def lower_is_shown(self) -> bool:
+        """Whether the score to show is one of nats."""
+        return self.lower_is_better and self.shown == self.selects
+
     def better(self, scores: Scores, than: Scores | None) -> bool:
         """Whether scores beat others; any number beats none."""
         _, new = first_of(self.selects, scores)

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lstmtext import __version__
-from lstmtext.cli import classify, evaluate, generate, info, preprocess, tag, train
+from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, tag, train
 from lstmtext.cli.streams import abandon, remark
 from lstmtext.errors import ExitCode, Interrupted, UserError
 
@@ -32,6 +32,7 @@ for command in (
     tag.tag,
     generate.generate,
     info.info,
+    export.export,
 ):
     # "\b" keeps the lines of a paragraph apart; docstrings hold it as two characters.
     app.command(help=(command.__doc__ or "").replace("\\b", "\b"))(command)

@@ -49,11 +49,16 @@ def chosen_task(name: str | None) -> TaskName | None:
     return found
 
 
+def chosen(flag: str, name: str | None, allowed: tuple[str, ...]) -> str | None:
+    """The value of a flag that has few. Raises UsageError for one that is not allowed here."""
+    if name is not None and name not in allowed:
+        raise UsageError(flag, f"found '{name}'", expected=", ".join(allowed))
+    return name
+
+
 def chosen_format(name: str | None, allowed: tuple[str, ...]) -> str | None:
     """A `--format` value. Raises UsageError for one that is not allowed here."""
-    if name is not None and name not in allowed:
-        raise UsageError("--format", f"found '{name}'", expected=", ".join(allowed))
-    return name
+    return chosen("--format", name, allowed)
 
 
 def seconds(text: str | None) -> float | None:

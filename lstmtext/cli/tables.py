@@ -59,6 +59,7 @@ def print_info(bundle: "Bundle") -> None:
             if isinstance(value, float)
         ]
     tables.append(_table(str(bundle.folder), ("", ""), rows))
+    tables.append(_table("runtime", ("", ""), _flat(info.runtime)))
     tables.append(_table("training", ("", ""), [*_flat(info.training), *_flat(info.data)]))
     settings = [
         (f"{section}.{k}", str(v)) for section, values in info.settings.as_dict().items() for k, v in values.items()

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
-from lstmtext.bundle import GRAPH, Bundle
 from lstmtext.errors import ModelError
 from lstmtext.text.arrays import Floats, Ints
 
@@ -14,18 +14,19 @@ QUIET = 3
 class Engine:
     """Runs a graph; only the inputs it declares are handed to it."""
 
-    def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
+    def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # later versions report home unless told not to before the import
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = QUIET
         options.intra_op_num_threads = threads
-        path = bundle.folder / GRAPH
+        source = graph if isinstance(graph, bytes) else str(graph)
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the library has a dozen exception classes without a common base
-            raise ModelError(path, f"cannot be run: {error}", hint="train the bundle again") from error
+            place = "the graph" if isinstance(graph, bytes) else graph
+            raise ModelError(place, f"cannot be run: {error}", hint="train the bundle again") from error
         self._inputs = {declared.name for declared in self._session.get_inputs()}
 
     def run(self, inputs: Mapping[str, Floats | Ints]) -> list[Floats]:

@@ -6,11 +6,12 @@ Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V v
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from onnx import TensorProto
 
+from lstmtext.bundle import Bundle, save_bundle
 from lstmtext.config import Settings, TaskName
 from lstmtext.runtime.graph import Graph
 from lstmtext.runtime.layers import Arrays, Layers, Precision
@@ -37,6 +38,15 @@ def export_graph(
     graph = Graph()
     _EXPORTERS[task](graph, Layers(graph, precision), settings, encoder, head)
     return graph.build()
+
+
+def export_bundle(bundle: Bundle, precision: Precision) -> None:
+    """Replace the graph of a bundle by one of the given precision."""
+    name, head = bundle.head()
+    weights = (bundle.arrays("encoder."), bundle.arrays(f"heads.{name}."))
+    graph = export_graph(head.task, bundle.info.settings, *weights, precision=precision)
+    info = replace(bundle.info, runtime={**bundle.info.runtime, "precision": precision})
+    save_bundle(bundle.folder, info, bundle.tokenizer, bundle.arrays(), graph)
 
 
 def _classifier(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, head: Arrays) -> None:

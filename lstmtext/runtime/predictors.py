@@ -9,11 +9,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from lstmtext.bundle import Bundle, HeadInfo
+from lstmtext.bundle import GRAPH, Bundle, HeadInfo
 from lstmtext.config import Settings
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.runtime.engine import Engine
+from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
@@ -44,7 +45,7 @@ class TextPredictor:
         self.labels = info.labels
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
-        self._engine = Engine(bundle, threads=threads)
+        self._engine = Engine(bundle.folder / GRAPH, threads=threads)
 
     def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
         """An answer a text, in order."""
@@ -53,12 +54,7 @@ class TextPredictor:
         def run(places: Ints) -> Iterator[TextAnswer]:
             chosen = [examples[place] for place in places]
             batch = collate_texts(chosen, self._settings)
-            inputs = {
-                "ids": batch.ids_BT,
-                "lengths": batch.lengths_B.astype(np.int32),
-                "ngrams": batch.ngrams_BF,
-            }
-            probabilities_BK = softmax(self._engine.run(inputs)[0].astype(np.float64))
+            probabilities_BK = softmax(self._engine.run(text_inputs(batch))[0].astype(np.float64))
             return (TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True))
 
         sizes = [max(len(example.ids), len(example.ngrams) // NGRAMS_PER_PLACE) for example in examples]
@@ -72,7 +68,7 @@ class SentencePredictor:
         self.tags = info.labels
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
-        self._engine = Engine(bundle, threads=threads)
+        self._engine = Engine(bundle.folder / GRAPH, threads=threads)
         crf = bundle.arrays(f"heads.{head}.crf.")
         self._transitions = Transitions(crf["transitions_KK"], crf["starts_K"], crf["ends_K"]).restricted(info.labels)
 
@@ -82,14 +78,7 @@ class SentencePredictor:
 
         def run(places: Ints) -> Iterator[list[str]]:
             batch = collate_sentences([examples[place] for place in places], self._settings)
-            inputs = {
-                "ids": batch.ids_BT,
-                "lengths": batch.lengths_B.astype(np.int32),
-                "first": batch.first_BW,
-                "last": batch.last_BW,
-                "features": batch.features_BWF,
-            }
-            paths = best_paths(self._engine.run(inputs)[0], batch.words_B, self._transitions)
+            paths = best_paths(self._engine.run(sentence_inputs(batch))[0], batch.words_B, self._transitions)
             return ([self.tags[tag] for tag in path] for path in paths)
 
         return _in_batches([len(example.ids) for example in examples], run)
@@ -103,7 +92,7 @@ class LanguagePredictor:
     """A step model, and the nats of texts."""
 
     def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
-        self._engine = Engine(bundle, threads=threads)
+        self._engine = Engine(bundle.folder / GRAPH, threads=threads)
         encoder = bundle.info.settings.encoder
         zeros = np.zeros((encoder.layers, 1, encoder.hidden_size), dtype=np.float32)
         self._zeros: LanguageState = (zeros, zeros)

@@ -24,13 +24,13 @@ from lstmtext.metrics import Scores
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays
-from lstmtext.runtime.export import export_graph
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
+from lstmtext.train.quantize import choose_graph
 from lstmtext.train.validate import validate
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -228,7 +228,7 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
         name.removeprefix(ENCODER_PREFIX): a for name, a in best.arrays.items() if name.startswith(ENCODER_PREFIX)
     }
     own = {name.removeprefix("head."): array for name, array in best.arrays.items() if name.startswith("head.")}
-    graph = export_graph(data.task, settings, encoder, own)
+    graph, runtime = choose_graph(data, settings, encoder, own, best.scores)
     facts = data.facts
     info = BundleInfo(
         settings=settings,
@@ -243,6 +243,7 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
             "validation records": len(data.tables["validation"]),
             "label counts": facts.label_counts,
         },
+        runtime=runtime,
     )
     arrays = {ENCODER_PREFIX + name: array for name, array in encoder.items()}
     arrays |= {f"heads.{head}.{name}": array for name, array in own.items()}

@@ -1,6 +1,8 @@
 """`evaluate` and `info`; and what `tag` and `classify` write is data again."""
 
 import json
+import re
+import shutil
 
 import pytest
 
@@ -159,3 +161,18 @@ def test_a_tag_column_with_a_name_is_not_asked_of_a_format_without_names(run_her
     for path in (rows, data / "entities.conll"):
         done = run_here("evaluate", path, "-m", tmp_path / "out")
         assert done.code == 0, done.err
+
+
+def test_export_changes_the_graph_and_info_tells_of_it(run_here, classify_bundle, tmp_path):
+    bundle = shutil.copytree(classify_bundle, tmp_path / "copy")
+    given = tmp_path / "given.txt"
+    given.write_text("The room was good.\nThe soup was awful.\n")
+    shown = {}
+    for precision in ("int8", "float32"):
+        done = run_here("export", "-m", bundle, "--precision", precision)
+        assert (done.code, done.err) == (0, f"lstmtext: saved {bundle} in {precision}\n")
+        assert re.search(rf"precision +│ {precision}", run_here("info", "-m", bundle).out.decode())
+        shown[precision] = run_here("classify", given, "-m", bundle).out.decode().split("\n")
+    assert [line.split("\t")[0] for line in shown["int8"]] == [line.split("\t")[0] for line in shown["float32"]]
+    done = run_here("export", "-m", bundle, "--precision", "int4")
+    assert (done.code, done.err) == (2, "lstmtext: --precision: found 'int4'; expected float32, int8\n")

@@ -1,5 +1,6 @@
 """What a command loads: torch and datasets belong to training alone."""
 
+import shutil
 import subprocess
 import sys
 
@@ -26,15 +27,17 @@ COMMANDS = {
     "evaluate a parquet": (["evaluate", "{data}/few.parquet", "-m", "{classify}"], DATASETS),
     "evaluate a folder": (["evaluate", "{data}/hub", "-m", "{classify}"], DATASETS),
     "info": (["info", "-m", "{classify}"], set()),
+    "export": (["export", "-q", "-m", "{copy}", "--precision", "float32"], {"onnx"}),
     "train --help": (["train", "--help"], set()),
 }
 
 
 @pytest.mark.parametrize(("words", "allowed"), COMMANDS.values(), ids=COMMANDS)
 def test_commands_that_do_not_train_load_no_torch_and_no_datasets(
-    data, classify_bundle, tag_bundle, generate_bundle, words, allowed
+    data, classify_bundle, tag_bundle, generate_bundle, tmp_path, words, allowed
 ):
     names = {"data": data, "classify": classify_bundle, "tag": tag_bundle, "generate": generate_bundle}
+    names["copy"] = shutil.copytree(classify_bundle, tmp_path / "copy")
     few = datasets.Dataset.from_dict({"text": ["a", "b"], "label": ["positive", "negative"]})
     (data / "hub").mkdir(exist_ok=True)
     for path in (data / "few.parquet", data / "hub" / "train.parquet"):

@@ -39,7 +39,7 @@ def tokenizer() -> Tokenizer:
 def make_pair(tokenizer: Tokenizer, tmp_path: Path) -> Callable[..., Pair]:
     """A model of a task with random weights everywhere, and its bundle."""
 
-    def make(task: str, **settings: object) -> Pair:
+    def make(task: str, precision: str = "float32", **settings: object) -> Pair:
         torch.manual_seed(5)
         flags = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
         resolved = resolve_settings(task, flags=flags)
@@ -57,7 +57,8 @@ def make_pair(tokenizer: Tokenizer, tmp_path: Path) -> Callable[..., Pair]:
             name if name in arrays and name.startswith("encoder.") else f"heads.own.{name[5:]}": a
             for name, a in arrays.items()
         }
-        save_bundle(tmp_path / task, info, tokenizer, named, export_graph(task, resolved, encoder, head))
+        graph = export_graph(task, resolved, encoder, head, precision=precision)
+        save_bundle(tmp_path / task, info, tokenizer, named, graph)
         return Pair(model, load_bundle(tmp_path / task))
 
     return make

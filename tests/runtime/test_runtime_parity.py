@@ -45,7 +45,7 @@ def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair
     model, bundle = make_pair("tag", **settings)
     batch = collate_sentences(sentence_examples(bundle.tokenizer, SENTENCES), bundle.info.settings)
     wanted_BWK, _ = model.predict(batch)
-    given_BWK = Engine(bundle, threads=1).run(_tag_inputs(batch))[0]
+    given_BWK = Engine(bundle.folder / "runtime.onnx", threads=1).run(_tag_inputs(batch))[0]
     for wanted_WK, given_WK, words in zip(wanted_BWK, given_BWK, batch.words_B, strict=True):
         np.testing.assert_allclose(given_WK[:words], wanted_WK[:words], **TOLERANCE)
     crf = model.head.crf
@@ -88,7 +88,7 @@ def _wider(array, axis=1, more=5):
 def test_padding_is_invisible_to_the_classifier(make_pair, settings):
     _, bundle = make_pair("classify", **settings)
     chosen = bundle.info.settings
-    engine = Engine(bundle, threads=1)
+    engine = Engine(bundle.folder / "runtime.onnx", threads=1)
     examples = text_examples(bundle.tokenizer, TEXTS, chosen)
 
     def logits(own, more=0):
@@ -106,7 +106,7 @@ def test_padding_is_invisible_to_the_classifier(make_pair, settings):
 @pytest.mark.parametrize("settings", TAGGERS.values(), ids=TAGGERS)
 def test_padding_is_invisible_to_the_tagger(make_pair, settings):
     _, bundle = make_pair("tag", **settings)
-    engine = Engine(bundle, threads=1)
+    engine = Engine(bundle.folder / "runtime.onnx", threads=1)
     examples = sentence_examples(bundle.tokenizer, SENTENCES)
     batch = collate_sentences(examples, bundle.info.settings)
     together = engine.run(_tag_inputs(batch))[0]
