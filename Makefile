@@ -39,6 +39,7 @@ test-slow: $(READY_DEV)
 
 bench: $(READY_DEV)
 	$(BIN)/python -m tests.benchmarks.cold_start
+	$(BIN)/python -m tests.benchmarks.classify_speed
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache
