@@ -152,6 +152,11 @@ class EncodedData:
         """Labels or tags, in the order of their ids."""
         return Labels(self.facts.labels)
 
+    @property
+    def every_label(self) -> tuple[str, ...]:
+        """Labels or tags, and after them those that only validation has."""
+        return (*self.facts.labels, *self.facts.unknown)
+
     def texts(self, split: str) -> EncodedTexts:
         """Examples of a classification split."""
         return EncodedTexts(self.tables[split])

@@ -53,3 +53,10 @@ def softmax(scores: Floats) -> Floats:
     powers = np.exp(scores - scores.max(-1, keepdims=True))
     shares: Floats = powers / powers.sum(-1, keepdims=True)
     return shares
+
+
+def log_softmax(logits: Floats) -> Floats:
+    """Logarithms of the probabilities of scores, over the last axis."""
+    shifted = logits - logits.max(-1, keepdims=True)
+    logs: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    return logs

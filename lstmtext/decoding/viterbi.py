@@ -3,6 +3,7 @@
 Transitions that the tag scheme forbids are never taken, so BIO comes out valid. Letters: B batch, W words, K tags.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ class Transitions:
     between_KK: Floats
     starts_K: Floats
     ends_K: Floats
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Floats]) -> "Transitions":
+        """From the arrays of a tagger's CRF, by name."""
+        return cls(arrays["transitions_KK"], arrays["starts_K"], arrays["ends_K"])
 
     def restricted(self, names: tuple[str, ...]) -> "Transitions":
         """The same, with everything that BIO does not allow put out of reach."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from lstmtext.bundle import GRAPH, Bundle, HeadInfo
 from lstmtext.config import Settings
-from lstmtext.decoding.sampling import softmax
+from lstmtext.decoding.sampling import log_softmax, softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
@@ -69,8 +69,7 @@ class SentencePredictor:
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
         self._engine = Engine(bundle.folder / GRAPH, threads=threads)
-        crf = bundle.arrays(f"heads.{head}.crf.")
-        self._transitions = Transitions(crf["transitions_KK"], crf["starts_K"], crf["ends_K"]).restricted(info.labels)
+        self._transitions = Transitions.of(bundle.arrays(f"heads.{head}.crf.")).restricted(info.labels)
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """The tags of each sentence, one a word."""
@@ -118,7 +117,7 @@ class LanguagePredictor:
             for place in range(0, len(ids), WINDOW):
                 targets = ids[place : place + WINDOW]
                 logits_BTV, state = self._read([previous, *targets[:-1]], state)
-                total -= float(_log_softmax(logits_BTV[0])[np.arange(len(targets)), targets].sum(dtype=np.float64))
+                total -= float(log_softmax(logits_BTV[0])[np.arange(len(targets)), targets].sum(dtype=np.float64))
                 previous = targets[-1]
             yield total, len(ids)
 
@@ -134,12 +133,6 @@ class LanguagePredictor:
     def _drawable(self, logits_V: Floats) -> Floats:
         logits_V[self.never] = -np.inf
         return logits_V
-
-
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max(-1, keepdims=True)
-    logs: Floats = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    return logs
 
 
 def _in_batches(lengths: Sequence[int], run: Callable[[Ints], Iterator[Answer]]) -> list[Answer]:

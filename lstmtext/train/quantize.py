@@ -9,16 +9,18 @@ import numpy as np
 
 from lstmtext.config import Settings, TaskName
 from lstmtext.data.encoded import EncodedData
-from lstmtext.decoding.sampling import softmax
-from lstmtext.decoding.viterbi import Transitions, best_paths
-from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.decoding.sampling import log_softmax
+from lstmtext.decoding.viterbi import Transitions
+from lstmtext.metrics import Scores
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.export import export_graph
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.tasks import TASKS, first_of
-from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
-from lstmtext.train.validate import STREAM_ROWS
+from lstmtext.text.arrays import Floats
+from lstmtext.text.examples import StreamBatch
+from lstmtext.train.feeds import sentence_feed, text_feed
+from lstmtext.train.validate import label_scores, stream_scores, tag_scores
 
 TOLERATED = 0.002
 """What int8 may cost: a fall of a score, or the share by which nats rise."""
@@ -43,40 +45,33 @@ def choose_graph(
 
 
 def _texts(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
-    every = (*data.labels.names, *data.facts.unknown)
-    counted = LabelScores(data.labels.names)
-    for _, batch in text_feed(data, "validation", settings).ordered():
-        logits_BK = engine.run(text_inputs(batch))[0]
-        counted.add([every[k] for k in batch.labels_B], softmax(logits_BK.astype(np.float64)))
-    return counted.scores()
+    read = [
+        (batch.labels_B, engine.run(text_inputs(batch))[0])
+        for _, batch in text_feed(data, "validation", settings).ordered()
+    ]
+    gold, logits = zip(*read, strict=True)
+    return label_scores(data, np.concatenate(gold), np.concatenate(logits))
 
 
 def _sentences(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
-    names = data.labels.names
-    every = (*names, *data.facts.unknown)
-    crf = Transitions(*(head[f"crf.{part}"] for part in ("transitions_KK", "starts_K", "ends_K"))).restricted(names)
-    counted = TagScores(names)
-    for _, batch in sentence_feed(data, "validation", settings).ordered():
-        paths = best_paths(engine.run(sentence_inputs(batch))[0], batch.words_B, crf)
-        for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
-            counted.add([every[tag] for tag in gold[:count]], [names[tag] for tag in path])
-    return counted.scores()
+    batches = (batch for _, batch in sentence_feed(data, "validation", settings).ordered())
+    read = ((batch, engine.run(sentence_inputs(batch))[0]) for batch in batches)
+    return tag_scores(data, read, Transitions.of({name.removeprefix("crf."): array for name, array in head.items()}))
 
 
 def _stream(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
-    stream = data.stream("validation")
-    scores = LanguageScores(characters=stream.characters, bytes=stream.bytes, words=stream.words)
-    size = (settings.encoder.layers, 0, settings.encoder.hidden_size)
-    hidden = cell = np.zeros(size, dtype=np.float32)
-    for batch in stream_windows(stream, STREAM_ROWS, settings.generate.window):
+    layers, size = settings.encoder.layers, settings.encoder.hidden_size
+    hidden = cell = np.zeros(0, dtype=np.float32)
+
+    def read(batch: StreamBatch) -> Floats:
+        nonlocal hidden, cell
         if batch.fresh_B.all():
-            hidden = cell = np.zeros((size[0], len(batch.ids_BT), size[2]), dtype=np.float32)
-        ids_BT = batch.ids_BT[:, :-1].astype(np.int64)
+            hidden = cell = np.zeros((layers, len(batch.ids_BT), size), dtype=np.float32)
+        ids_BT, wanted_BT1 = batch.ids_BT[:, :-1].astype(np.int64), batch.ids_BT[:, 1:, None]
         logits_BTV, hidden, cell = engine.run({"ids": ids_BT, "hidden": hidden, "cell": cell})
-        shares_BTV = softmax(logits_BTV.astype(np.float64))
-        chosen_BT = np.take_along_axis(shares_BTV, batch.ids_BT[:, 1:, None], axis=2)
-        scores.add_nats(float(-np.log(chosen_BT).sum()), chosen_BT.size)
-    return scores.scores()
+        return -np.take_along_axis(log_softmax(logits_BTV), wanted_BT1, axis=2)
+
+    return stream_scores(data, settings, read)
 
 
 _SCORERS: dict[TaskName, Callable[[Engine, EncodedData, Settings, Arrays], Scores]] = {

@@ -1,5 +1,6 @@
 """Scores of a model in training on the validation split, with the decoding that the runtime uses."""
 
+from collections.abc import Callable, Iterable
 from itertools import product
 
 import numpy as np
@@ -10,10 +11,12 @@ from lstmtext.data.encoded import EncodedData
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.metrics import LEAST, LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.nn.encoder import StreamState
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
 from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.examples import SentenceBatch, StreamBatch
 from lstmtext.text.spans import is_bio
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
@@ -49,9 +52,13 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
     encoder_NK, bypass_NK, gold_N = np.concatenate(encoder), np.concatenate(bypass), np.concatenate(gold)
     factors = fit_factors(encoder_NK, bypass_NK, gold_N)
     head.factors.copy_(torch.tensor(factors))
+    return label_scores(data, gold_N, encoder_NK * factors[0] + bypass_NK * factors[1])
+
+
+def label_scores(data: EncodedData, gold_N: Ints, logits_NK: Floats) -> Scores:
+    """Scores of the logits of texts."""
     counted = LabelScores(data.labels.names)
-    every = (*data.labels.names, *data.facts.unknown)
-    counted.add([every[k] for k in gold_N], softmax(encoder_NK * factors[0] + bypass_NK * factors[1]))
+    counted.add([data.every_label[k] for k in gold_N], softmax(logits_NK))
     return counted.scores()
 
 
@@ -77,18 +84,12 @@ def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
     head = model.head
     assert isinstance(head, Tagger)
     names = data.labels.names
-    every = (*names, *data.facts.unknown)
-    transitions = crf_transitions(head).restricted(names)
+    transitions = crf_transitions(head)
     head.shift_K.zero_()
     read = [(batch, model.predict(batch)[0]) for _, batch in sentence_feed(data, "validation", settings).ordered()]
 
     def scores(shift_K: Floats) -> Scores:
-        counted = TagScores(names)
-        for batch, emissions_BWK in read:
-            paths = best_paths(emissions_BWK + shift_K, batch.words_B, transitions)
-            for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
-                counted.add([every[tag] for tag in gold[:count]], [names[tag] for tag in path])
-        return counted.scores()
+        return tag_scores(data, ((batch, emissions_BWK + shift_K) for batch, emissions_BWK in read), transitions)
 
     if not is_bio(names):
         return scores(np.zeros(len(names)))
@@ -99,12 +100,35 @@ def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:
     return best
 
 
+def tag_scores(data: EncodedData, read: Iterable[tuple[SentenceBatch, Floats]], transitions: Transitions) -> Scores:
+    """Scores of the best paths over the emissions [B, W, K] of batches of sentences."""
+    names, every = data.labels.names, data.every_label
+    allowed = transitions.restricted(names)
+    counted = TagScores(names)
+    for batch, emissions_BWK in read:
+        paths = best_paths(emissions_BWK, batch.words_B, allowed)
+        for path, gold, count in zip(paths, batch.tags_BW, batch.words_B, strict=True):
+            counted.add([every[tag] for tag in gold[:count]], [names[tag] for tag in path])
+    return counted.scores()
+
+
 def _stream(model: Model, data: EncodedData, settings: Settings) -> Scores:
+    carried: StreamState | None = None
+
+    def read(batch: StreamBatch) -> Floats:
+        nonlocal carried
+        nats_BT, carried = model.predict(batch, carried)
+        return nats_BT
+
+    return stream_scores(data, settings, read)
+
+
+def stream_scores(data: EncodedData, settings: Settings, read: Callable[[StreamBatch], Floats]) -> Scores:
+    """Scores of the nats [B, T] that `read` gives of each window, in order."""
     stream = data.stream("validation")
     scores = LanguageScores(characters=stream.characters, bytes=stream.bytes, words=stream.words)
-    carried = None
     for batch in stream_windows(stream, STREAM_ROWS, settings.generate.window):
-        nats_BT, carried = model.predict(batch, carried)
+        nats_BT = read(batch)
         scores.add_nats(float(nats_BT.sum(dtype=np.float64)), nats_BT.size)
     return scores.scores()
 

@@ -8,6 +8,7 @@ import pytest
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.runtime.engine import Engine
+from lstmtext.runtime.inputs import sentence_inputs
 from lstmtext.runtime.predictors import SentencePredictor, TextPredictor
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
 
@@ -45,7 +46,7 @@ def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair
     model, bundle = make_pair("tag", **settings)
     batch = collate_sentences(sentence_examples(bundle.tokenizer, SENTENCES), bundle.info.settings)
     wanted_BWK, _ = model.predict(batch)
-    given_BWK = Engine(bundle.folder / "runtime.onnx", threads=1).run(_tag_inputs(batch))[0]
+    given_BWK = Engine(bundle.folder / "runtime.onnx", threads=1).run(sentence_inputs(batch))[0]
     for wanted_WK, given_WK, words in zip(wanted_BWK, given_BWK, batch.words_B, strict=True):
         np.testing.assert_allclose(given_WK[:words], wanted_WK[:words], **TOLERANCE)
     crf = model.head.crf
@@ -67,16 +68,6 @@ def test_the_many_ngrams_of_one_text_do_not_widen_the_arrays_of_the_others(make_
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < len(texts) * ngrams * np.dtype(np.int64).itemsize / 2
-
-
-def _tag_inputs(batch):
-    return {
-        "ids": batch.ids_BT,
-        "lengths": batch.lengths_B.astype(np.int32),
-        "first": batch.first_BW,
-        "last": batch.last_BW,
-        "features": batch.features_BWF,
-    }
 
 
 def _wider(array, axis=1, more=5):
@@ -109,11 +100,11 @@ def test_padding_is_invisible_to_the_tagger(make_pair, settings):
     engine = Engine(bundle.folder / "runtime.onnx", threads=1)
     examples = sentence_examples(bundle.tokenizer, SENTENCES)
     batch = collate_sentences(examples, bundle.info.settings)
-    together = engine.run(_tag_inputs(batch))[0]
-    widened = {name: array if array.ndim == 1 else _wider(array) for name, array in _tag_inputs(batch).items()}
+    together = engine.run(sentence_inputs(batch))[0]
+    widened = {name: array if array.ndim == 1 else _wider(array) for name, array in sentence_inputs(batch).items()}
     padded = engine.run(widened)[0]
     for place, (example, words) in enumerate(zip(examples, batch.words_B, strict=True)):
-        alone = engine.run(_tag_inputs(collate_sentences([example], bundle.info.settings)))[0]
+        alone = engine.run(sentence_inputs(collate_sentences([example], bundle.info.settings)))[0]
         np.testing.assert_allclose(alone[0, :words], together[place, :words], **TOLERANCE)
         np.testing.assert_allclose(padded[place, :words], together[place, :words], **TOLERANCE)
 
