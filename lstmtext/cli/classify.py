@@ -1,6 +1,6 @@
 """`lstmtext classify`: a label and its probability for each line."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +9,7 @@ from lstmtext.cli import options
 from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, write_lines
 
 if TYPE_CHECKING:
-    from lstmtext.runtime.predictors import TextPredictor
+    from lstmtext.runtime.predictors import TextAnswer, TextPredictor
 
 OUTPUTS = ("tsv", "jsonl")
 
@@ -35,37 +35,41 @@ def classify(
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import TextPredictor
+    from lstmtext.runtime.workers import in_order
 
     output = options.chosen_format(format_name, OUTPUTS)
     bundle = load_bundle(model)
-    predictor = TextPredictor(bundle, *bundle.head(head, "classify"), threads=threads)
+    predictor = TextPredictor(bundle, *bundle.head(head, "classify"))
     lines = RecordLines(text_column, as_json=output == "jsonl")
     cut = 0
-    for group in read_groups(file):
-        cut += write_answers(predictor, lines.parse(group), lines.column, top, as_json=output == "jsonl")
+
+    def answers(records: list[dict[str, object]]) -> tuple[list[str], int]:
+        return answer_lines(predictor, records, lines.column, top, as_json=output == "jsonl")
+
+    for written, shortened in in_order(map(lines.parse, read_groups(file)), answers, threads):
+        write_lines(written)
+        cut += shortened
     if cut:
         remark(f"texts longer than the model reads, without their middle: {cut}", quiet=quiet)
     for text in lines.remarks():
         remark(text, quiet=quiet)
 
 
-def write_answers(
+def answer_lines(
     predictor: "TextPredictor", records: list[dict[str, object]], text_column: str, top: int, *, as_json: bool
-) -> int:
-    """Write the answers to some records; the number of texts that were cut."""
+) -> tuple[list[str], int]:
+    """What is printed for some records, and the number of texts that were cut."""
     answers = predictor.predict([str(record[text_column]) for record in records])
+    made = [_line(predictor.labels, *pair, top, as_json=as_json) for pair in zip(records, answers, strict=True)]
+    return made, sum(answer.cut > 0 for answer in answers)
 
-    def lines() -> Iterator[str]:
-        for record, answer in zip(records, answers, strict=True):
-            best = answer.probabilities_K.argsort(kind="stable")[::-1][:top]
-            pairs = [(predictor.labels[k], float(answer.probabilities_K[k])) for k in best]
-            if not as_json:
-                yield "\t".join(f"{' '.join(label.split())}\t{probability:.4f}" for label, probability in pairs)
-                continue
-            said: dict[str, object] = {"label": pairs[0][0], "probability": round(pairs[0][1], 4)}
-            if top > 1:
-                said["labels"] = {label: round(probability, 4) for label, probability in pairs}
-            yield json_line(record | {free_key(key, "predicted_", record): value for key, value in said.items()})
 
-    write_lines(lines())
-    return sum(answer.cut > 0 for answer in answers)
+def _line(labels: Sequence[str], record: dict[str, object], answer: "TextAnswer", top: int, *, as_json: bool) -> str:
+    best = answer.probabilities_K.argsort(kind="stable")[::-1][:top]
+    pairs = [(labels[k], float(answer.probabilities_K[k])) for k in best]
+    if not as_json:
+        return "\t".join(f"{' '.join(label.split())}\t{probability:.4f}" for label, probability in pairs)
+    said: dict[str, object] = {"label": pairs[0][0], "probability": round(pairs[0][1], 4)}
+    if top > 1:
+        said["labels"] = {label: round(probability, 4) for label, probability in pairs}
+    return json_line(record | {free_key(key, "predicted_", record): value for key, value in said.items()})

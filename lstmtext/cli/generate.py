@@ -49,7 +49,7 @@ def generate(
 
     sampling = Sampling(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed)
     bundle = load_bundle(model)
-    predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"), threads=threads)
+    predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"))
     prompts = [_clean(prompt)] if prompt is not None else _prompts()
     count = 0
     for text in prompts:

@@ -6,6 +6,7 @@ one in large batches, without a clock or a thread. Bytes that are no UTF-8 becom
 
 import json
 import os
+import select
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol, TextIO, cast
@@ -16,32 +17,41 @@ from lstmtext.errors import DataError
 
 REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-READ_BYTES = 1 << 18
-"""Bytes asked for at once: some thousand lines, so that batches fill up."""
+GROUP_BYTES = 1 << 17
+"""Bytes of a full group: a thousand lines or so, enough to find batches of like lengths in."""
 
 
 class _ReadsWhatIsThere(Protocol):
     def read1(self, size: int, /) -> bytes: ...
 
+    def fileno(self) -> int: ...
+
 
 def read_groups(name: str) -> Iterator[list[str]]:
-    """Lines of a file or standard input ("-"), without line ends, in groups as they arrive, none empty.
+    """Lines of a file or standard input ("-"), without line ends, in groups as they arrive.
 
-    Raises DataError where the file cannot be opened or read.
+    An empty group says that no more is there now: the next may be long in coming, so whoever holds answers back should
+    give them. Raises DataError where the file cannot be opened or read.
     """
+    group: list[bytes] = []
+    size = 0
     unfinished: list[bytes] = []
-    first = True
     for block in _blocks(name):
-        head, newline, rest = (block.removeprefix(BYTE_ORDER_MARK) if first else block).rpartition(b"\n")
-        first = False
-        if not newline:
-            unfinished += [rest] if rest else []
-            continue
-        whole = b"".join([*unfinished, head])
-        unfinished = [rest] if rest else []
-        yield [_text(line) for line in whole.split(b"\n")]
+        head, newline, rest = block.rpartition(b"\n")
+        if newline:
+            group += b"".join([*unfinished, head]).split(b"\n")
+            unfinished.clear()
+        unfinished += [rest] if rest else []
+        size += len(block)
+        if group and (size >= GROUP_BYTES or not block):
+            yield [_text(line) for line in group]
+            group, size = [], 0
+        if not block:
+            yield []
     if unfinished:
-        yield [_text(b"".join(unfinished))]
+        group.append(b"".join(unfinished))
+    if group:
+        yield [_text(line) for line in group]
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -132,13 +142,26 @@ def _json_object(line: str) -> dict[str, object] | None:
 
 
 def _blocks(name: str) -> Iterator[bytes]:
+    """Pieces of a stream as they come; an empty one before reading has to wait."""
+    mark = BYTE_ORDER_MARK
     try:
         with open_bytes(name) as stream:
             reader = cast(_ReadsWhatIsThere, stream)
-            while block := reader.read1(READ_BYTES):
-                yield block
+            while block := reader.read1(GROUP_BYTES):
+                yield block.removeprefix(mark)
+                mark = b""
+                if not _is_ready(reader):
+                    yield b""
     except UNREADABLE as error:
         raise DataError(name, f"cannot be read: {error}", hint="check FILE") from error
+
+
+def _is_ready(stream: _ReadsWhatIsThere) -> bool:
+    """Whether reading would not wait; False where the system cannot tell."""
+    try:
+        return bool(select.select([stream.fileno()], [], [], 0)[0])
+    except (OSError, ValueError):  # Windows knows sockets only; a stream may have no number
+        return False
 
 
 def _text(line: bytes) -> str:

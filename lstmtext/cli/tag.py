@@ -30,20 +30,24 @@ def tag(
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import SentencePredictor
+    from lstmtext.runtime.workers import in_order
     from lstmtext.text.spans import is_bio
     from lstmtext.text.words import split_on_spaces, split_words
 
     options.chosen_format(format_name, tuple(TAG_FORMATS))
     bundle = load_bundle(model)
-    predictor = SentencePredictor(bundle, *bundle.head(head, "tag"), threads=threads)
+    predictor = SentencePredictor(bundle, *bundle.head(head, "tag"))
     has_spans = is_bio(predictor.tags)
     split = split_on_spaces if pretokenized else split_words
     lines = RecordLines(text_column, as_json=format_name == "jsonl")
-    for group in read_groups(file):
-        records = lines.parse(group)
+
+    def tagged(records: list[dict[str, object]]) -> list[str]:
         words = [split(str(record[lines.column])) for record in records]
         tags = predictor.predict([[word.text for word in own] for own in words])
-        tagged = (TaggedLine(*parts, lines.column, has_spans) for parts in zip(records, words, tags, strict=True))
-        write_lines(TAG_FORMATS[format_name](line) for line in tagged)
+        made = (TaggedLine(*parts, lines.column, has_spans) for parts in zip(records, words, tags, strict=True))
+        return [TAG_FORMATS[format_name](line) for line in made]
+
+    for written in in_order(map(lines.parse, read_groups(file)), tagged, threads):
+        write_lines(written)
     for text in lines.remarks():
         remark(text, quiet=quiet)

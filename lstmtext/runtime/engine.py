@@ -12,15 +12,20 @@ QUIET = 3
 
 
 class Engine:
-    """Runs a graph; only the inputs it declares are handed to it."""
+    """Runs a graph; only the inputs it declares are handed to it.
 
-    def __init__(self, graph: Path | bytes, *, threads: int = 0) -> None:
+    Each run takes one thread: several runs side by side make better use of the cores than one run spread over them,
+    and a number is then never summed in another order.
+    """
+
+    def __init__(self, graph: Path | bytes) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # later versions report home unless told not to before the import
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # whoever runs graphs on several threads tokenizes on them too
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = QUIET
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         source = graph if isinstance(graph, bytes) else str(graph)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

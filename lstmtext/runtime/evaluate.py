@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
@@ -11,15 +11,17 @@ from lstmtext.bundle import Bundle, HeadInfo
 from lstmtext.config import TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
+from lstmtext.data.records import Sentence, TextRecord
 from lstmtext.data.sources import Source
 from lstmtext.errors import DataError
 from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
-from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextPredictor
+from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextAnswer, TextPredictor
+from lstmtext.runtime.workers import in_order
 from lstmtext.text.spans import detect_scheme, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
-CHUNK = 2048
-"""Records held at once."""
+CHUNK = 256
+"""Records that one thread takes at once."""
 
 Item = TypeVar("Item")
 
@@ -43,34 +45,41 @@ def evaluate(
 def _texts(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
 ) -> tuple[int, Scores]:
-    predictor = TextPredictor(bundle, *head, threads=threads)
+    predictor = TextPredictor(bundle, *head)
     scores = LabelScores(predictor.labels)
-    count = 0
-    for records in _chunks(read_texts(sources, columns, labelled=True)):
-        answers = predictor.predict([record.text for record in records])
+
+    def answered(records: list[TextRecord]) -> tuple[list[str], list[TextAnswer]]:
         gold = [record.label for record in records if record.label is not None]
+        return gold, predictor.predict([record.text for record in records])
+
+    count = 0
+    for gold, answers in in_order(_chunks(read_texts(sources, columns, labelled=True)), answered, threads):
         scores.add(gold, np.array([answer.probabilities_K for answer in answers]))
-        count += len(records)
+        count += len(answers)
     return count, scores.scores()
 
 
 def _sentences(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
 ) -> tuple[int, Scores]:
-    predictor = SentencePredictor(bundle, *head, threads=threads)
+    predictor = SentencePredictor(bundle, *head)
     sentences = list(read_sentences(sources, columns))
     scheme = detect_scheme(sentence.tags for sentence in sentences)
     scores = TagScores(predictor.tags)
-    for chunk in _chunks(sentences):
-        for sentence, tags in zip(chunk, predictor.predict([sentence.words for sentence in chunk]), strict=True):
-            scores.add(to_bio(sentence.tags, scheme)[0], tags)
+
+    def answered(chunk: list[Sentence]) -> list[list[str]]:
+        return predictor.predict([sentence.words for sentence in chunk])
+
+    tagged = chain.from_iterable(in_order(_chunks(sentences), answered, threads))
+    for sentence, tags in zip(sentences, tagged, strict=True):
+        scores.add(to_bio(sentence.tags, scheme)[0], tags)
     return len(sentences), scores.scores()
 
 
 def _language(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
 ) -> tuple[int, Scores]:
-    predictor = LanguagePredictor(bundle, *head, threads=threads)
+    predictor = LanguagePredictor(bundle, *head)
     scores = LanguageScores()
     documents = 0
 

@@ -1,6 +1,7 @@
 """Text in, answers out: one predictor a task, over an engine.
 
 Predictors take lists of any length and batch them by length; an answer does not depend on its neighbours.
+They may be asked from several threads at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
 
-BATCH_TOKENS = 8192
+BATCH_TOKENS = 1600
 """Token places in a batch: large enough for full vector units, small enough for the cache."""
 NGRAMS_PER_PLACE = 8
 """N-grams of a text that cost about as much memory as one token place."""
@@ -41,11 +42,11 @@ class TextAnswer:
 class TextPredictor:
     """Labels of texts."""
 
-    def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
         self.labels = info.labels
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
-        self._engine = Engine(bundle.folder / GRAPH, threads=threads)
+        self._engine = Engine(bundle.folder / GRAPH)
 
     def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
         """An answer a text, in order."""
@@ -64,11 +65,11 @@ class TextPredictor:
 class SentencePredictor:
     """Tags of the words of sentences."""
 
-    def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
         self.tags = info.labels
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
-        self._engine = Engine(bundle.folder / GRAPH, threads=threads)
+        self._engine = Engine(bundle.folder / GRAPH)
         self._transitions = Transitions.of(bundle.arrays(f"heads.{head}.crf.")).restricted(info.labels)
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -90,8 +91,8 @@ LanguageState = tuple[Floats, Floats]
 class LanguagePredictor:
     """A step model, and the nats of texts."""
 
-    def __init__(self, bundle: Bundle, head: str, info: HeadInfo, *, threads: int = 0) -> None:
-        self._engine = Engine(bundle.folder / GRAPH, threads=threads)
+    def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
+        self._engine = Engine(bundle.folder / GRAPH)
         encoder = bundle.info.settings.encoder
         zeros = np.zeros((encoder.layers, 1, encoder.hidden_size), dtype=np.float32)
         self._zeros: LanguageState = (zeros, zeros)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Bools, Ints
 from lstmtext.text.tokenizer import PAD_ID
 
 MASKED = -1e4
@@ -45,13 +45,18 @@ def padding_share(lengths: Ints, batches: Sequence[Ints]) -> float:
     return 1.0 - sum(int(lengths[batch].sum()) for batch in batches) / places if places else 0.0
 
 
-def pad(rows: Sequence[Sequence[int] | Ints], fill: int = PAD_ID, dtype: type = np.int64) -> Ints:
-    """Rows of different lengths as one array [B, longest], at least one column wide."""
-    width = max([1, *(len(row) for row in rows)])
-    padded: Ints = np.full((len(rows), width), fill, dtype=dtype)
-    for target, row in zip(padded, rows, strict=True):
-        target[: len(row)] = row
+def pad(rows: Sequence[Sequence[int] | Ints], fill: int = PAD_ID, dtype: type = np.int64, *, width: int = 1) -> Ints:
+    """Rows of different lengths as one array [B, longest], at least `width` columns wide."""
+    lengths_B = lengths_of(rows)
+    padded: Ints = np.full((len(rows), max([width, *lengths_B])), fill, dtype=dtype)
+    padded[real_places(lengths_B, padded.shape[1])] = np.concatenate([np.zeros(0, dtype=dtype), *rows])
     return padded
+
+
+def real_places(lengths_B: Ints, width: int) -> Bools:
+    """True where a place of a padded row holds something of its own, [B, width]."""
+    places: Bools = np.arange(width) < lengths_B[:, None]
+    return places
 
 
 def lengths_of(rows: Sequence[Sequence[int] | Ints]) -> Ints:

@@ -5,15 +5,16 @@ Training and the runtime both make batches here, so that they read text the same
 Letters: B batch, T tokens, W words, F features of a word or n-grams of a text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, islice
 
 import numpy as np
 
 from lstmtext.config import Settings
 from lstmtext.text.arrays import Bools, Ints
-from lstmtext.text.batching import lengths_of, pad
-from lstmtext.text.lexical import FEATURES, Hashes, rows_of, sentence_features, text_ngrams
+from lstmtext.text.batching import lengths_of, pad, real_places
+from lstmtext.text.lexical import FEATURES, Hashes, rows_of, text_ngrams, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 
 NO_TARGET = -1
@@ -93,8 +94,10 @@ def sentence_examples(
 ) -> list[SentenceExample]:
     """Examples of sentences of words."""
     known = tags or [()] * len(sentences)
-    grouped = tokenizer.encode_words(sentences)
-    return [_sentence(words, ids, own) for words, ids, own in zip(sentences, grouped, known, strict=True)]
+    groups = iter(tokenizer.encode_words(chain.from_iterable(sentences)))
+    return [
+        _sentence(words, list(islice(groups, len(words))), own) for words, own in zip(sentences, known, strict=True)
+    ]
 
 
 def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBatch:
@@ -113,22 +116,21 @@ def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBa
 def collate_sentences(examples: Sequence[SentenceExample], settings: Settings) -> SentenceBatch:
     """A batch of sentences."""
     rows = [example.ids for example in examples]
+    words_B = lengths_of([example.first for example in examples])
     first_BW = pad([example.first for example in examples])
+    width = first_BW.shape[1]
     features_BWF = np.zeros((*first_BW.shape, FEATURES if settings.tag.bypass else 0), dtype=np.int64)
     if settings.tag.bypass:
-        for target, example in zip(features_BWF, examples, strict=True):
-            target[: len(example.words)] = rows_of(sentence_features(example.words), settings.tag.bypass_buckets)
-    tags_BW = np.full_like(first_BW, NO_TARGET)
-    for known, example in zip(tags_BW, examples, strict=True):
-        known[: len(example.tags)] = example.tags
+        hashes = word_features([example.words for example in examples])
+        features_BWF[real_places(words_B, width)] = rows_of(hashes, settings.tag.bypass_buckets)
     return SentenceBatch(
         ids_BT=pad(rows),
         lengths_B=lengths_of(rows),
         first_BW=first_BW,
         last_BW=pad([example.last for example in examples]),
-        words_B=lengths_of([example.first for example in examples]),
+        words_B=words_B,
         features_BWF=features_BWF,
-        tags_BW=tags_BW,
+        tags_BW=pad([example.tags for example in examples], NO_TARGET, width=width),
     )
 
 
@@ -140,15 +142,14 @@ def keep_ends(ids: Sequence[int], most: int) -> Sequence[int]:
     return [*ids[:head], *ids[len(ids) - most // 2 :]]
 
 
-def bounded(ids: Sequence[int]) -> list[int]:
+def bounded(ids: Iterable[int]) -> list[int]:
     """Ids between two boundaries, so that no text is empty and both directions start from something."""
     return [BOUNDARY_ID, *ids, BOUNDARY_ID]
 
 
-def _sentence(words: Sequence[str], grouped: Sequence[Sequence[int]], tags: Sequence[int]) -> SentenceExample:
-    ids = bounded([token for group in grouped for token in group])
-    ends = np.cumsum([1, *(len(group) for group in grouped)])
-    return SentenceExample(ids, ends[:-1].tolist(), (ends[1:] - 1).tolist(), words, tags)
+def _sentence(words: Sequence[str], groups: Sequence[Sequence[int]], tags: Sequence[int]) -> SentenceExample:
+    ends = list(accumulate(map(len, groups), initial=1))
+    return SentenceExample(bounded(chain.from_iterable(groups)), ends[:-1], [end - 1 for end in ends[1:]], words, tags)
 
 
 _NO_HASHES: Hashes = np.zeros(0, dtype=np.uint64)

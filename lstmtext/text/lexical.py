@@ -6,14 +6,14 @@ n-grams and neighbours; a head reduces them to its table's rows with `rows_of`. 
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from lstmtext.text.arrays import Ints
-from lstmtext.text.words import split_words
+from lstmtext.text.words import word_texts
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -25,6 +25,7 @@ FEATURES = 3 * FORMS + 4
 SHORTEST = 1e-6
 """Least length of a TF-IDF vector, so that a text without n-grams divides by no zero."""
 
+CACHED_WORDS = 1 << 16
 CACHED_LENGTH = 32
 """Longer words are hashed anew each time, so that a stream of long ones fills no memory."""
 
@@ -37,10 +38,9 @@ def text_ngrams(text: str, longest: int, characters: int = 0) -> Hashes:
 
     Those of 1 to `longest` words, and inside words (borders included) those of `characters` characters and of one less.
     """
-    words = [word.text.casefold() for word in split_words(text)]
-    singles = np.array([_hash(word) for word in words], dtype=np.uint64)
-    pieces = [piece for word in set(words) for piece in _word_pieces(word, characters)] if characters else []
-    grams = [np.array(pieces, dtype=np.uint64), singles]
+    words = [word.casefold() for word in word_texts(text)]
+    singles = _joined(_word_hash(word) for word in words)
+    grams = [_joined(_word_pieces(word, characters) for word in set(words) if characters), singles]
     for _ in range(1, longest):
         shorter = grams[-1]
         if len(shorter) < 2:
@@ -50,18 +50,27 @@ def text_ngrams(text: str, longest: int, characters: int = 0) -> Hashes:
     return np.unique(np.concatenate(grams))
 
 
-def sentence_features(words: Sequence[str]) -> Hashes:
-    """Hashes of every word's features, [W, FEATURES].
+def word_features(sentences: Sequence[Sequence[str]]) -> Hashes:
+    """Hashes of the features of every word of some sentences, one sentence after the other, [W, FEATURES].
 
     Its forms, those of the word before and of the word after, then its pairs with both and the two words beyond.
     """
-    own = np.array([_BORDER, _BORDER, *(_word_forms(word) for word in words), _BORDER, _BORDER], dtype=np.uint64)
-    sides = [own[2:-2], _scramble(own[1:-3] * _MIX[1]), _scramble(own[3:-1] * _MIX[2])]
+    ends = _BORDER * 2  # of every sentence, on both sides
+    own = _joined(part for words in sentences for part in (ends, *map(_word_forms, words), ends)).reshape(-1, FORMS)
+    counts = np.array([len(words) for words in sentences], dtype=np.int64)
+    shifts = 2 + 4 * np.arange(len(counts))  # how many ends stand before the words of a sentence
+    places = np.arange(counts.sum()) + np.repeat(shifts, counts)
     lower = own[:, 1]
-    before = _scramble(lower[1:-3] * _MIX[0] + lower[2:-2])
-    after = _scramble(lower[2:-2] * _MIX[0] + lower[3:-1]) * _MIX[1]
-    beyond = [_scramble(lower[:-4] * _MIX[1]) * _MIX[0], _scramble(lower[4:] * _MIX[2]) * _MIX[0]]
-    return np.concatenate([*sides, np.stack([before, after, *beyond], axis=1)], axis=1)
+    first, second, middle, fourth, last = (lower[places + beside] for beside in (-2, -1, 0, 1, 2))
+    before = _scramble(second * _MIX[0] + middle)
+    after = _scramble(middle * _MIX[0] + fourth) * _MIX[1]
+    beyond = [_scramble(first * _MIX[1]) * _MIX[0], _scramble(last * _MIX[2]) * _MIX[0]]
+    features = np.empty((len(places), FEATURES), dtype=np.uint64)
+    features[:, :FORMS] = own[places]
+    features[:, FORMS : 2 * FORMS] = _scramble(own * _MIX[1])[places - 1]
+    features[:, 2 * FORMS : 3 * FORMS] = _scramble(own * _MIX[2])[places + 1]
+    features[:, 3 * FORMS :] = np.stack([before, after, *beyond], axis=1)
+    return features
 
 
 def rows_of(hashes: Hashes, buckets: int) -> Ints:
@@ -69,30 +78,45 @@ def rows_of(hashes: Hashes, buckets: int) -> Ints:
     return (1 + hashes % np.uint64(buckets - 1)).astype(np.int32)
 
 
-def _hash(text: str) -> int:
-    data = text.encode("utf-8", "surrogatepass")
-    return zlib.crc32(data) << 32 | zlib.adler32(data)
+def _joined(parts: Iterable[bytes]) -> Hashes:
+    """Hashes that were kept as bytes, as one array: words recur, and bytes are joined faster than numbers."""
+    return np.frombuffer(b"".join(parts), dtype=np.uint64)
 
 
-def _word_pieces(word: str, characters: int) -> tuple[int, ...]:
+def _bytes_of(texts: Iterable[str]) -> bytes:
+    """Hashes of texts, eight bytes each."""
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    return np.array([zlib.crc32(data) << 32 | zlib.adler32(data) for data in encoded], dtype=np.uint64).tobytes()
+
+
+def _word_hash(word: str) -> bytes:
+    return _cached_hash(word) if len(word) <= CACHED_LENGTH else _bytes_of([word])
+
+
+@lru_cache(maxsize=CACHED_WORDS)
+def _cached_hash(word: str) -> bytes:
+    return _bytes_of([word])
+
+
+def _word_pieces(word: str, characters: int) -> bytes:
     """Hashes of the n-grams inside one word; a word that is shorter than that has none."""
     make = _cached_pieces if len(word) <= CACHED_LENGTH else _cached_pieces.__wrapped__
     return make(word, characters)
 
 
-@lru_cache(maxsize=1 << 16)
-def _cached_pieces(word: str, characters: int) -> tuple[int, ...]:
+@lru_cache(maxsize=CACHED_WORDS)
+def _cached_pieces(word: str, characters: int) -> bytes:
     bordered = f"<{word}>"
     sizes = range(max(1, characters - 1), characters + 1)
-    return tuple(_hash("c " + bordered[at : at + n]) for n in sizes for at in range(len(bordered) - n + 1))
+    return _bytes_of("c " + bordered[at : at + n] for n in sizes for at in range(len(bordered) - n + 1))
 
 
-def _word_forms(word: str) -> tuple[int, ...]:
+def _word_forms(word: str) -> bytes:
     return _cached_forms(word) if len(word) <= CACHED_LENGTH else _cached_forms.__wrapped__(word)
 
 
-@lru_cache(maxsize=1 << 17)
-def _cached_forms(word: str) -> tuple[int, ...]:
+@lru_cache(maxsize=CACHED_WORDS)
+def _cached_forms(word: str) -> bytes:
     lower = word.lower()
     forms = (
         "w " + word,
@@ -105,7 +129,7 @@ def _cached_forms(word: str) -> tuple[int, ...]:
         "s4" + lower[-4:],
         "h " + _shape(word),
     )
-    return tuple(_hash(form) for form in forms)
+    return _bytes_of(forms)
 
 
 def _shape(word: str) -> str:
@@ -118,4 +142,4 @@ def _scramble(hashes: Hashes) -> Hashes:
     return hashes ^ (hashes >> np.uint64(29))
 
 
-_BORDER = tuple(_hash(f"border {index}") for index in range(FORMS))
+_BORDER = _bytes_of(f"border {index}" for index in range(FORMS))

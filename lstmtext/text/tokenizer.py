@@ -18,6 +18,8 @@ from lstmtext.text.words import WORD_PATTERN
 # With spaces inside, no text can produce these names, whatever the unit.
 PAD, BOUNDARY, UNKNOWN = "< pad >", "< boundary >", "< unknown >"
 PAD_ID, BOUNDARY_ID = 0, 1
+KNOWN_CHARACTERS = 1 << 20
+"""Characters of the words whose ids are kept, so that a long stream fills no memory."""
 NO_SPACE_BEFORE = frozenset(".,;:!?)]}%\n") | {"n't", "'s", "'m", "'re", "'ve", "'ll", "'d"}
 NO_SPACE_AFTER = frozenset("([{$\n")
 
@@ -30,6 +32,8 @@ class Tokenizer:
         self.backend = backend
         self.size = backend.get_vocab_size()
         self.unknown_id = backend.token_to_id(UNKNOWN)
+        self._known: dict[str, tuple[int, ...]] = {}
+        self._known_size = 0
 
     @property
     def unit(self) -> Unit:
@@ -69,11 +73,17 @@ class Tokenizer:
         """`encode` for many texts, on all cores."""
         return [encoded.ids for encoded in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
-    def encode_words(self, sentences: Sequence[Sequence[str]]) -> list[list[list[int]]]:
-        """Ids of every word of every sentence, at least one a word, as if spaces stood between the words."""
-        spaced = [[" " + word for word in sentence] for sentence in sentences]
-        encodings = self.backend.encode_batch(spaced, is_pretokenized=True, add_special_tokens=False)
-        return [_group(encoding, len(words)) for encoding, words in zip(encodings, sentences, strict=True)]
+    def encode_words(self, words: Iterable[str]) -> list[tuple[int, ...]]:
+        """Ids of words, at least one each, as if a space stood before; each word is read alone, so words are kept."""
+        wanted = list(words)
+        fresh = list(set(wanted) - self._known.keys())
+        if sum(map(len, fresh)) + self._known_size > KNOWN_CHARACTERS:
+            self._known, self._known_size, fresh = {}, 0, list(set(wanted))
+        known = self._known  # another thread may begin a new one
+        if fresh:
+            known.update(zip(fresh, map(tuple, self.encode_batch([" " + word for word in fresh])), strict=True))
+            self._known_size += sum(map(len, fresh))
+        return [known[word] or (BOUNDARY_ID,) for word in wanted]  # an empty or blank word still has a place
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; boundaries and padding vanish."""
@@ -98,14 +108,6 @@ class Tokenizer:
             glued = word in NO_SPACE_BEFORE or previous in NO_SPACE_AFTER
             yield word if glued else " " + word
             previous = word
-
-
-def _group(encoding: tokenizers.Encoding, count: int) -> list[list[int]]:
-    groups: list[list[int]] = [[] for _ in range(count)]
-    for token, word in zip(encoding.ids, encoding.word_ids, strict=True):
-        assert word is not None, "words were given, so every token has one"
-        groups[word].append(token)
-    return [group or [BOUNDARY_ID] for group in groups]  # an empty or blank word still has a place
 
 
 def _bpe(size: int) -> tuple[tokenizers.Tokenizer, trainers.Trainer]:

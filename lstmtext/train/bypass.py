@@ -16,7 +16,7 @@ from torch import Tensor
 from lstmtext.data.encoded import EncodedSentences, EncodedTexts
 from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.text.arrays import Ints
-from lstmtext.text.lexical import SHORTEST, rows_of, sentence_features
+from lstmtext.text.lexical import SHORTEST, rows_of, word_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """Summed cross-entropy's weight against half the squared norm of the table (C of scikit-learn); more fits closer."""
@@ -73,7 +73,7 @@ def count_features(sentences: EncodedSentences, buckets: int) -> Ints:
     """How often each row of a tagger's table occurs in the words of some sentences, [N]."""
     counts_N = np.zeros(buckets, dtype=np.int64)
     for sentence in sentences:
-        np.add.at(counts_N, rows_of(sentence_features(sentence.words), buckets), 1)
+        np.add.at(counts_N, rows_of(word_features([sentence.words]), buckets), 1)
     return counts_N
 
 

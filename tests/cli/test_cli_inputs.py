@@ -157,10 +157,10 @@ def test_a_line_of_one_endless_word_takes_linear_time(run_process, classify_bund
 def test_long_words_leave_nothing_in_memory():
     program = (
         "import resource\n"
-        "from lstmtext.text.lexical import sentence_features, text_ngrams\n"
+        "from lstmtext.text.lexical import word_features, text_ngrams\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "def read(count):\n"
-        "    for n in range(count): text_ngrams(f'{n}' + 'x' * 300, 2, 5), sentence_features([f'{n}' + 'y' * 300])\n"
+        "    for n in range(count): text_ngrams(f'{n}' + 'x' * 300, 2, 5), word_features([[f'{n}' + 'y' * 300]])\n"
         "read(300)\n"
         "before = peak()\n"
         "read(4000)\n"

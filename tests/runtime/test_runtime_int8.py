@@ -30,9 +30,9 @@ def inputs_of(task, bundle, texts):
 @pytest.mark.parametrize("settings", [*ENCODERS.values(), ODD], ids=[*ENCODERS, "odd sizes"])
 def test_a_text_is_read_alike_alone_beside_others_and_with_more_threads(make_pair, task, settings):
     _, bundle = make_pair(task, "int8", **settings)
-    whole = [Engine(bundle.folder / "runtime.onnx", threads=n).run(inputs_of(task, bundle, TEXTS))[0] for n in (1, 2)]
+    whole = [Engine(bundle.folder / "runtime.onnx").run(inputs_of(task, bundle, TEXTS))[0] for n in (1, 2)]
     np.testing.assert_array_equal(whole[0], whole[1])
-    engine = Engine(bundle.folder / "runtime.onnx", threads=1)
+    engine = Engine(bundle.folder / "runtime.onnx")
     for place, text in enumerate(TEXTS):
         alone = engine.run(inputs_of(task, bundle, [text]))[0][0]
         beside = whole[0][place]
@@ -46,9 +46,9 @@ def test_a_text_is_read_alike_alone_beside_others_and_with_more_threads(make_pai
 @pytest.mark.parametrize("settings", ENCODERS.values(), ids=ENCODERS)
 def test_the_states_are_near_those_of_float32(make_pair, task, settings):
     _, bundle = make_pair(task, "float32", **settings)
-    engines = [Engine(bundle.folder / "runtime.onnx", threads=1)]
+    engines = [Engine(bundle.folder / "runtime.onnx")]
     export_bundle(bundle, "int8")
-    engines.append(Engine(bundle.folder / "runtime.onnx", threads=1))
+    engines.append(Engine(bundle.folder / "runtime.onnx"))
     if task == "generate":
         layers, hidden = bundle.info.settings.encoder.layers, bundle.info.settings.encoder.hidden_size
         state = np.random.default_rng(0).uniform(-0.9, 0.9, (2, layers, 3, hidden)).astype(np.float32)
@@ -64,7 +64,7 @@ def test_the_states_are_near_those_of_float32(make_pair, task, settings):
 
 def test_a_stream_in_windows_is_that_of_one_pass(make_pair):
     _, bundle = make_pair("generate", "int8", encoder__layers=2)
-    predictor = LanguagePredictor(bundle, *bundle.head(), threads=1)
+    predictor = LanguagePredictor(bundle, *bundle.head())
     ids = np.random.default_rng(2).integers(2, bundle.tokenizer.size, 50).tolist()
     _, whole_V = predictor.start(ids)
     state, _ = predictor.start(ids[:1])

@@ -38,7 +38,7 @@ def torch_logits(model, ids):
 
 def test_the_scores_after_a_prompt_are_torchs(pair, ids):
     model, bundle = pair
-    predictor = LanguagePredictor(bundle, *bundle.head(), threads=1)
+    predictor = LanguagePredictor(bundle, *bundle.head())
     drawable = [token for token in range(bundle.tokenizer.size) if token not in predictor.never]
     for length in (1, 2, WINDOW, WINDOW + 1, len(ids)):
         _, logits_V = predictor.start(ids[:length])
@@ -48,7 +48,7 @@ def test_the_scores_after_a_prompt_are_torchs(pair, ids):
 
 def test_steps_give_the_scores_of_one_long_pass(pair, ids):
     model, bundle = pair
-    predictor = LanguagePredictor(bundle, *bundle.head(), threads=1)
+    predictor = LanguagePredictor(bundle, *bundle.head())
     drawable = [token for token in range(bundle.tokenizer.size) if token not in predictor.never]
     wanted_TV = torch_logits(model, ids[:40])
     state, logits_V = predictor.start(ids[:1])
@@ -59,7 +59,7 @@ def test_steps_give_the_scores_of_one_long_pass(pair, ids):
 
 def test_a_step_leaves_the_state_it_starts_from_untouched(pair, ids):
     _, bundle = pair
-    predictor = LanguagePredictor(bundle, *bundle.head(), threads=1)
+    predictor = LanguagePredictor(bundle, *bundle.head())
     state, _ = predictor.start(ids[:9])
     _, first = predictor.step(state, 5)
     predictor.step(state, 6)
@@ -69,7 +69,7 @@ def test_a_step_leaves_the_state_it_starts_from_untouched(pair, ids):
 
 def test_the_nats_of_passages_are_torchs_nats_of_the_whole_text(pair, ids):
     model, bundle = pair
-    predictor = LanguagePredictor(bundle, *bundle.head(), threads=1)
+    predictor = LanguagePredictor(bundle, *bundle.head())
     text = ids[1:]
     nats_BT, _ = model.predict(StreamBatch(np.array([ids]), None, np.array([True])))
     whole = list(predictor.nats([text]))

@@ -37,7 +37,7 @@ def test_the_classifier_gives_torchs_probabilities(make_pair, settings):
     model, bundle = make_pair("classify", **settings)
     chosen = bundle.info.settings
     logits_BK, _ = model.predict(collate_texts(text_examples(bundle.tokenizer, TEXTS, chosen), chosen))
-    answers = TextPredictor(bundle, *bundle.head(), threads=1).predict(TEXTS)
+    answers = TextPredictor(bundle, *bundle.head()).predict(TEXTS)
     np.testing.assert_allclose([answer.probabilities_K for answer in answers], softmax(logits_BK), **TOLERANCE)
 
 
@@ -46,7 +46,7 @@ def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair
     model, bundle = make_pair("tag", **settings)
     batch = collate_sentences(sentence_examples(bundle.tokenizer, SENTENCES), bundle.info.settings)
     wanted_BWK, _ = model.predict(batch)
-    given_BWK = Engine(bundle.folder / "runtime.onnx", threads=1).run(sentence_inputs(batch))[0]
+    given_BWK = Engine(bundle.folder / "runtime.onnx").run(sentence_inputs(batch))[0]
     for wanted_WK, given_WK, words in zip(wanted_BWK, given_BWK, batch.words_B, strict=True):
         np.testing.assert_allclose(given_WK[:words], wanted_WK[:words], **TOLERANCE)
     crf = model.head.crf
@@ -54,12 +54,12 @@ def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair
     name, info = bundle.head()
     transitions = Transitions(*(each.detach().numpy() for each in scores)).restricted(info.labels)
     paths = [[info.labels[tag] for tag in path] for path in best_paths(wanted_BWK, batch.words_B, transitions)]
-    assert SentencePredictor(bundle, name, info, threads=1).predict(SENTENCES) == paths
+    assert SentencePredictor(bundle, name, info).predict(SENTENCES) == paths
 
 
 def test_the_many_ngrams_of_one_text_do_not_widen_the_arrays_of_the_others(make_pair):
     _, bundle = make_pair("classify", text__max_tokens=8)
-    predictor = TextPredictor(bundle, *bundle.head(), threads=1)
+    predictor = TextPredictor(bundle, *bundle.head())
     long = " ".join(map(str, range(10_000)))
     texts = [long, *["Anna was in Oslo"] * 200]
     ngrams = len(text_examples(bundle.tokenizer, [long], bundle.info.settings)[0].ngrams)
@@ -79,7 +79,7 @@ def _wider(array, axis=1, more=5):
 def test_padding_is_invisible_to_the_classifier(make_pair, settings):
     _, bundle = make_pair("classify", **settings)
     chosen = bundle.info.settings
-    engine = Engine(bundle.folder / "runtime.onnx", threads=1)
+    engine = Engine(bundle.folder / "runtime.onnx")
     examples = text_examples(bundle.tokenizer, TEXTS, chosen)
 
     def logits(own, more=0):
@@ -97,7 +97,7 @@ def test_padding_is_invisible_to_the_classifier(make_pair, settings):
 @pytest.mark.parametrize("settings", TAGGERS.values(), ids=TAGGERS)
 def test_padding_is_invisible_to_the_tagger(make_pair, settings):
     _, bundle = make_pair("tag", **settings)
-    engine = Engine(bundle.folder / "runtime.onnx", threads=1)
+    engine = Engine(bundle.folder / "runtime.onnx")
     examples = sentence_examples(bundle.tokenizer, SENTENCES)
     batch = collate_sentences(examples, bundle.info.settings)
     together = engine.run(sentence_inputs(batch))[0]
@@ -111,7 +111,7 @@ def test_padding_is_invisible_to_the_tagger(make_pair, settings):
 
 def test_any_number_of_texts_is_answered_in_order(make_pair):
     _, bundle = make_pair("classify")
-    predictor = TextPredictor(bundle, *bundle.head(), threads=1)
+    predictor = TextPredictor(bundle, *bundle.head())
     assert predictor.predict([]) == []
     many = predictor.predict(TEXTS * 50)
     for place, text in enumerate(TEXTS):
@@ -124,4 +124,4 @@ def test_a_text_that_is_too_long_is_cut_and_says_by_how_much(make_pair):
     _, bundle = make_pair("classify", text__max_tokens=10)
     text = "soup and room " * 30
     cut = len(bundle.tokenizer.encode(text)) - 10
-    assert TextPredictor(bundle, *bundle.head(), threads=1).predict([text])[0].cut == cut
+    assert TextPredictor(bundle, *bundle.head()).predict([text])[0].cut == cut

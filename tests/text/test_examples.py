@@ -13,7 +13,7 @@ from lstmtext.text.examples import (
     text_examples,
 )
 from lstmtext.text.labels import Labels
-from lstmtext.text.lexical import FEATURES, rows_of, sentence_features
+from lstmtext.text.lexical import FEATURES, rows_of, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID, Tokenizer
 
 TEXTS = ["The room was clean.", "Awful, cold soup!"] * 2
@@ -54,9 +54,9 @@ def test_the_cut_of_a_text_is_counted(tokenizer: Tokenizer):
 def test_places_of_words_point_at_their_first_and_last_tokens(tokenizer: Tokenizer):
     words = ["The", "", "cleanest", "Ωroom"]
     (example,) = sentence_examples(tokenizer, [words], [[0, 1, 2, 0]])
-    (groups,) = tokenizer.encode_words([words])
+    groups = tokenizer.encode_words(words)
     spans = [example.ids[a : b + 1] for a, b in zip(example.first, example.last, strict=True)]
-    assert spans == groups
+    assert spans == [list(group) for group in groups]
     assert example.first[0] == 1
     assert example.last[-1] == len(example.ids) - 2
     assert example.ids[0] == example.ids[-1] == BOUNDARY_ID
@@ -80,7 +80,7 @@ def test_a_batch_of_sentences_holds_the_examples_and_padding(tokenizer: Tokenize
     assert batch.tags_BW.tolist() == [[1, 0, NO_TARGET], [NO_TARGET] * 3, [0, 0, 1]]
     assert batch.features_BWF.shape == (3, 3, FEATURES)
     assert (batch.features_BWF[0, 2] == 0).all()
-    assert (batch.features_BWF[2] == rows_of(sentence_features(["cold", "", "soup"]), 1024)).all()
+    assert (batch.features_BWF[2] == rows_of(word_features([["cold", "", "soup"]]), 1024)).all()
     assert batch.first_BW[2, :3].tolist() == list(examples[2].first)
     assert batch.last_BW[2, :3].tolist() == list(examples[2].last)
 

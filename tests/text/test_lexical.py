@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from lstmtext.text.lexical import FEATURES, FORMS, rows_of, sentence_features, text_ngrams
+from lstmtext.text.lexical import FEATURES, FORMS, rows_of, text_ngrams, word_features
 
 WORDS = ["McDonald-2000", "ate", "soup", "été"]
 TEXT = "The soup was good, the soup was hot"
@@ -13,9 +13,9 @@ PINNED_WORDS = 13109089676012136918
 PINNED_NGRAMS = 71357933315807439
 PINNED_CHARACTERS = 6483835494426401432
 PROGRAM = (
-    "import json, sys; from lstmtext.text.lexical import sentence_features, text_ngrams;"
+    "import json, sys; from lstmtext.text.lexical import word_features, text_ngrams;"
     "words, text = json.load(sys.stdin);"
-    "print(json.dumps([sentence_features(words).tolist(), text_ngrams(text, 3).tolist()]))"
+    "print(json.dumps([word_features([words]).tolist(), text_ngrams(text, 3).tolist()]))"
 )
 
 
@@ -29,18 +29,18 @@ def test_hashes_are_the_same_in_another_process_with_another_hash_seed():
         check=True,
         env=environment,
     )
-    assert json.loads(done.stdout) == [sentence_features(WORDS).tolist(), text_ngrams(TEXT, 3).tolist()]
+    assert json.loads(done.stdout) == [word_features([WORDS]).tolist(), text_ngrams(TEXT, 3).tolist()]
 
 
 def test_hashes_stay_what_saved_bundles_were_trained_with():
-    assert int(np.bitwise_xor.reduce(sentence_features(WORDS), axis=None)) == PINNED_WORDS
+    assert int(np.bitwise_xor.reduce(word_features([WORDS]), axis=None)) == PINNED_WORDS
     assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3))) == PINNED_NGRAMS
     assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3, 5))) == PINNED_CHARACTERS
 
 
 def test_a_word_changes_its_own_features_and_those_of_its_neighbours_only():
-    before = sentence_features(["a", "b", "c", "d", "e"])
-    after = sentence_features(["a", "b", "XX9", "d", "e"])
+    before = word_features([["a", "b", "c", "d", "e"]])
+    after = word_features([["a", "b", "XX9", "d", "e"]])
     changed = before != after
     own, left, right = (changed[:, block * FORMS : (block + 1) * FORMS].any(1) for block in range(3))
     assert own.tolist() == [False, False, True, False, False]
@@ -50,7 +50,7 @@ def test_a_word_changes_its_own_features_and_those_of_its_neighbours_only():
 
 def test_pairs_and_the_words_beyond_the_neighbours_are_features():
     def surroundings(words: str):
-        return sentence_features(words.split())[2, 3 * FORMS :].tolist()
+        return word_features([words.split()])[2, 3 * FORMS :].tolist()
 
     usual = surroundings("a b c d e")
     assert len(usual) == len(set(usual)) == 4
@@ -59,23 +59,23 @@ def test_pairs_and_the_words_beyond_the_neighbours_are_features():
         assert tuple(place for place in range(4) if now[place] != usual[place]) == changed
     assert surroundings("b a c d e")[0] != surroundings("c a b d e")[0]
     assert surroundings("x b c d y")[2:] != surroundings("y b c d x")[2:]
-    assert sentence_features(["c"])[0].tolist() != sentence_features(["c", "c"])[0].tolist()
+    assert word_features([["c"]])[0].tolist() != word_features([["c", "c"]])[0].tolist()
 
 
 def test_the_same_word_is_another_feature_before_than_after():
-    features = sentence_features(["x", "y", "x"])
+    features = word_features([["x", "y", "x"]])
     _own, left, right = (set(features[1, block * FORMS : (block + 1) * FORMS].tolist()) for block in range(3))
     assert not left & right
 
 
 def test_the_ends_of_a_sentence_are_features_too():
-    alone, inside = sentence_features(["b"])[0], sentence_features(["a", "b", "c"])[1]
+    alone, inside = word_features([["b"]])[0], word_features([["a", "b", "c"]])[1]
     assert (alone[:FORMS] == inside[:FORMS]).all()
     assert (alone[FORMS:-2] != inside[FORMS:-2]).all()  # beyond the neighbours both have the end
 
 
 def test_no_words_give_no_features():
-    assert sentence_features([]).shape == (0, FEATURES)
+    assert word_features([]).shape == (0, FEATURES)
     assert text_ngrams("", 3).shape == (0,)
     assert text_ngrams(" \n", 1).shape == (0,)
 

@@ -29,7 +29,7 @@ def test_bpe_writes_any_text_and_gives_it_back(text: str):
 
 def test_text_that_spells_a_special_token_stays_text(tokenizer: Tokenizer):
     for text in (PAD, BOUNDARY, f"a {PAD}{BOUNDARY} b", f"{UNKNOWN} x"):
-        for ids in (tokenizer.encode(text), *tokenizer.encode_batch([text]), *tokenizer.encode_words([[text]])[0]):
+        for ids in (tokenizer.encode(text), *tokenizer.encode_batch([text]), *tokenizer.encode_words([text])):
             assert ids
             assert not set(ids) & set(SPECIAL)
         if tokenizer.unknown_id is None:
@@ -61,16 +61,16 @@ def test_batches_are_encoded_like_single_texts(tokenizer: Tokenizer):
 
 def test_words_are_encoded_as_if_spaces_stood_between_them(tokenizer: Tokenizer):
     words = ["The", "room", "was", "clean"]
-    (groups,) = tokenizer.encode_words([words])
+    groups = tokenizer.encode_words(words)
     assert [token for group in groups for token in group] == tokenizer.encode(" The room was clean")
     assert len(groups) == len(words)
 
 
 def test_an_empty_or_blank_word_has_a_place(tokenizer: Tokenizer):
-    (groups,) = tokenizer.encode_words([["room", "", " ", "\u200b", "clean"]])
+    groups = tokenizer.encode_words(["room", "", " ", "\u200b", "clean"])
     assert len(groups) == 5
     assert all(groups)
-    assert tokenizer.encode_words([[]]) == [[]]
+    assert tokenizer.encode_words([]) == []
 
 
 def test_decoding_leaves_out_boundaries_and_padding(tokenizer: Tokenizer):

@@ -10,7 +10,7 @@ from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.resolve import resolve_settings
-from lstmtext.text.lexical import FEATURES, rows_of, sentence_features
+from lstmtext.text.lexical import FEATURES, rows_of, word_features
 from lstmtext.train import bypass as fitting
 from lstmtext.train.bypass import count_features, fit_bypass
 
@@ -24,7 +24,7 @@ def test_features_are_counted_over_all_words(tmp_path: Path):
     data = prepare(plan, resolve_settings("tag", assignments=["text.vocabulary_size=300"]), tmp_path)
     counts_N = count_features(data.sentences("train"), 1 << 16)
     assert counts_N.sum() == 12 * FEATURES
-    row_a, row_b = rows_of(sentence_features(["a", "b"])[:, 0], 1 << 16)
+    row_a, row_b = rows_of(word_features([["a", "b"]])[:, 0], 1 << 16)
     assert (counts_N[0], counts_N[row_a], counts_N[row_b]) == (0, 8, 4)
 
 

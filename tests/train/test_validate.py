@@ -10,7 +10,7 @@ from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.nn.model import Model
 from lstmtext.resolve import resolve_settings
-from lstmtext.text.lexical import rows_of, sentence_features
+from lstmtext.text.lexical import rows_of, word_features
 from lstmtext.train.validate import fit_factors, validate
 
 GOLD = np.random.default_rng(0).integers(0, 2, 400)
@@ -42,7 +42,7 @@ def timid_tagger(folder: Path, train: str, valid: str):
         for weights in model.head.parameters():
             weights.zero_()
         for sentence in data.sentences("train"):
-            rows = rows_of(sentence_features(sentence.words)[:, :1], 4096)[:, 0]  # the feature of the word itself
+            rows = rows_of(word_features([sentence.words])[:, :1], 4096)[:, 0]  # the feature of the word itself
             model.head.bypass_NK[rows, list(sentence.tags)] = 1.0
         model.head.output.bias[data.labels.id("O")] = 1.7
     return model, data
