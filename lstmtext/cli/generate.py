@@ -31,7 +31,6 @@ def generate(
     stop: Stop = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = D.seed,
     head: options.Head = None,
-    threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Write text that goes on from a prompt, as it is drawn.

@@ -7,6 +7,7 @@ Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V v
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from onnx import TensorProto
@@ -58,7 +59,7 @@ def _classifier(graph: Graph, layers: Layers, settings: Settings, encoder: Array
     factor = head["factors"][0]
     logits_BK = _linear(graph, pooled, head["output.weight"] * factor, head["output.bias"] * factor)
     if settings.classify.bypass:
-        logits_BK = graph.add("Add", logits_BK, _ngram_bypass(graph, head))
+        logits_BK = graph.add("Add", logits_BK, _ngram_bypass(graph, layers, head))
     graph.output(logits_BK, "logits", ["B", "K"])
 
 
@@ -74,7 +75,7 @@ def _tagger(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, h
         features_BWF = graph.input("features", ["B", "W", "F"], TensorProto.INT64)
         table = head["bypass_NK"].copy()
         table[0] = 0.0  # padding
-        rows_BWFK = graph.add("Gather", graph.constant(table), features_BWF)
+        rows_BWFK = layers.lookup(table, features_BWF)
         lexical_BWK = graph.add("ReduceSum", rows_BWFK, graph.constant([2]), keepdims=0)
         emissions_BWK = graph.add("Add", emissions_BWK, lexical_BWK)
     graph.output(emissions_BWK, "emissions", ["B", "W", "K"])
@@ -175,12 +176,16 @@ def _last(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Array
 _POOLINGS = {"attention": _attention, "max": _max, "mean": _mean, "last": _last}
 
 
-def _ngram_bypass(graph: Graph, head: Arrays) -> str:
+def _ngram_bypass(graph: Graph, layers: Layers, head: Arrays) -> str:
     ngrams_BF = graph.input("ngrams", ["B", "F"], TensorProto.INT64)
-    weights_BF = graph.add("Gather", graph.constant(head["bypass.idf_N"]), ngrams_BF)
-    lengths_B1 = graph.add("ReduceL2", weights_BF, axes=[1], keepdims=1)
-    safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(SHORTEST, dtype=np.float32)))
-    scaled_BF1 = graph.add("Unsqueeze", graph.add("Div", weights_BF, safe_B1), graph.constant([2]))
-    rows_BFK = graph.add("Gather", graph.constant(head["bypass.table_NK"] * head["factors"][1]), ngrams_BF)
+    table_NK, weights_N1 = head["bypass.table_NK"] * head["factors"][1], head["bypass.idf_N"][:, None]
+    found = layers.lookup(np.concatenate([table_NK, weights_N1], axis=1), ngrams_BF)
+    ends = ([0], [len(head["bypass.bias_K"])], [len(head["bypass.bias_K"]) + 1])
+    rows_BFK, weights_BF1 = (
+        graph.add("Slice", found, *map(graph.constant, (start, end, [2]))) for start, end in pairwise(ends)
+    )
+    lengths_B11 = graph.add("ReduceL2", weights_BF1, axes=[1], keepdims=1)
+    safe_B11 = graph.add("Max", lengths_B11, graph.constant(np.array(SHORTEST, dtype=np.float32)))
+    scaled_BF1 = graph.add("Div", weights_BF1, safe_B11)
     summed_BK = graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)
     return graph.add("Add", summed_BK, graph.constant(head["bypass.bias_K"] * head["factors"][1]))

@@ -1,4 +1,4 @@
-"""The embedding and the LSTM layers of a graph, in float32 or int8.
+"""Tables and LSTM layers of a graph, in float32 or int8.
 
 In int8, ONNX Runtime scales the activations of each matrix product by their smallest and largest value in the whole
 batch, so that an answer would depend on its neighbours. Here two constant columns stand beside each input and
@@ -45,7 +45,24 @@ class Layers:
         if self._int8:
             ends_V2 = np.tile(PINS * np.abs(table_VD).max(), (len(table_VD), 1))
             table_VD = np.concatenate([table_VD, ends_V2], axis=1)
-        return graph.add("Gather", graph.constant(table_VD), ids_TB)
+        return self.lookup(table_VD, ids_TB)
+
+    def lookup(self, table_NK: Floats, places: str) -> str:
+        """Rows of a table at places of any shape, [..., K]; rows of zeros, as most of a hash table, are left out.
+
+        In int8 the numbers have half precision, which is finer than those of the layers.
+        """
+        graph = self._graph
+        filled = np.flatnonzero(table_NK.any(axis=1))
+        compact_MK = np.concatenate([np.zeros_like(table_NK[:1]), table_NK[filled]])
+        if compact_MK.size + len(table_NK) < table_NK.size:
+            stored_N = np.zeros(len(table_NK), dtype=np.int32)
+            stored_N[filled] = 1 + np.arange(len(filled))
+            table_NK, places = compact_MK, graph.add("Gather", graph.constant(stored_N), places)
+        if not self._int8:
+            return graph.add("Gather", graph.constant(table_NK), places)
+        halves = graph.add("Gather", graph.constant(table_NK.astype(np.float16)), places)
+        return graph.add("Cast", halves, to=TensorProto.FLOAT)
 
     def lstm(
         self, layer_TBD: str, weights: Sequence[Floats], *, reverse: bool, lengths: str, state: Sequence[str]
