@@ -154,8 +154,7 @@ def _real_places(graph: Graph, states_BTH: str, lengths_B: str) -> str:
 def _attention(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
     scores_BT1 = graph.add("MatMul", states_BTH, graph.constant(head["pooling.query_H"][:, None]))
     masked_BT1 = graph.add("Where", real_BT1, scores_BT1, graph.constant(np.array(MASKED, dtype=np.float32)))
-    weighted = graph.add("Mul", graph.add("Softmax", masked_BT1, axis=1), states_BTH)
-    return graph.add("ReduceSum", weighted, graph.constant([1]), keepdims=0)
+    return _weighted_sum(graph, graph.add("Softmax", masked_BT1, axis=1), states_BTH)
 
 
 def _max(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
@@ -164,9 +163,9 @@ def _max(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays
 
 
 def _mean(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
-    # ONNX's LSTM gives zeros beyond a sequence's length, so the plain sum holds real tokens only.
     lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", read.lengths_B, to=TensorProto.FLOAT), graph.constant([1]))
-    return graph.add("Div", graph.add("ReduceSum", states_BTH, graph.constant([1]), keepdims=0), lengths_B1)
+    summed_BH = _weighted_sum(graph, graph.add("Cast", real_BT1, to=TensorProto.FLOAT), states_BTH)
+    return graph.add("Div", summed_BH, lengths_B1)
 
 
 def _last(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
@@ -181,11 +180,16 @@ def _ngram_bypass(graph: Graph, layers: Layers, head: Arrays) -> str:
     table_NK, weights_N1 = head["bypass.table_NK"] * head["factors"][1], head["bypass.idf_N"][:, None]
     found = layers.lookup(np.concatenate([table_NK, weights_N1], axis=1), ngrams_BF)
     ends = ([0], [len(head["bypass.bias_K"])], [len(head["bypass.bias_K"]) + 1])
-    rows_BFK, weights_BF1 = (
-        graph.add("Slice", found, *map(graph.constant, (start, end, [2]))) for start, end in pairwise(ends)
-    )
-    lengths_B11 = graph.add("ReduceL2", weights_BF1, axes=[1], keepdims=1)
-    safe_B11 = graph.add("Max", lengths_B11, graph.constant(np.array(SHORTEST, dtype=np.float32)))
-    scaled_BF1 = graph.add("Div", weights_BF1, safe_B11)
-    summed_BK = graph.add("ReduceSum", graph.add("Mul", rows_BFK, scaled_BF1), graph.constant([1]), keepdims=0)
-    return graph.add("Add", summed_BK, graph.constant(head["bypass.bias_K"] * head["factors"][1]))
+    weights_BF1 = graph.add("Slice", found, *map(graph.constant, (*ends[1:], [2])))
+    summed = _weighted_sum(graph, weights_BF1, found)  # of the rows, and of the squared weights
+    summed_BK, squares_B1 = (graph.add("Slice", summed, *map(graph.constant, (*pair, [1]))) for pair in pairwise(ends))
+    lengths_B1 = graph.add("Sqrt", squares_B1)
+    safe_B1 = graph.add("Max", lengths_B1, graph.constant(np.array(SHORTEST, dtype=np.float32)))
+    bias_K = graph.constant(head["bypass.bias_K"] * head["factors"][1])
+    return graph.add("Add", graph.add("Div", summed_BK, safe_B1), bias_K)
+
+
+def _weighted_sum(graph: Graph, weights_BT1: str, values_BTH: str) -> str:
+    """Sum over places, [B, H]. A product, not a reduction, whose order of sums depends on the other rows of a batch."""
+    product_B1H = graph.add("MatMul", graph.add("Transpose", weights_BT1, perm=[0, 2, 1]), values_BTH)
+    return graph.add("Squeeze", product_B1H, graph.constant([1]))

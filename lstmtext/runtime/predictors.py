@@ -19,12 +19,15 @@ from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
+from lstmtext.text.pieces import windows_of
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
 
 BATCH_TOKENS = 1600
 """Token places in a batch: large enough for full vector units, small enough for the cache."""
 NGRAMS_PER_PLACE = 8
 """N-grams of a text that cost about as much memory as one token place."""
+LONGEST_SENTENCE, MARGIN = 1024, 64
+"""Words of a sentence that are read at once, and those on either side of a window that only lend their context."""
 WINDOW = 256
 """Tokens that a language model reads at once."""
 
@@ -73,7 +76,15 @@ class SentencePredictor:
         self._transitions = Transitions.of(bundle.arrays(f"heads.{head}.crf.")).restricted(info.labels)
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The tags of each sentence, one a word."""
+        """The tags of each sentence, one a word; long ones are read in windows that overlap."""
+        windows = [windows_of(len(words), LONGEST_SENTENCE, MARGIN) for words in sentences]
+        read = [words[window.read] for words, own in zip(sentences, windows, strict=True) for window in own]
+        tagged = iter(self._tags(read))
+        return [
+            [tag for window, tags in zip(own, tagged, strict=False) for tag in tags[window.kept]] for own in windows
+        ]
+
+    def _tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         examples = sentence_examples(self._tokenizer, sentences)
 
         def run(places: Ints) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lstmtext.text.arrays import Ints
+from lstmtext.text.pieces import in_pieces
 from lstmtext.text.words import word_texts
 
 Hashes = npt.NDArray[np.uint64]
@@ -38,16 +39,27 @@ def text_ngrams(text: str, longest: int, characters: int = 0) -> Hashes:
 
     Those of 1 to `longest` words, and inside words (borders included) those of `characters` characters and of one less.
     """
-    words = [word.casefold() for word in word_texts(text)]
-    singles = _joined(_word_hash(word) for word in words)
-    grams = [_joined(_word_pieces(word, characters) for word in set(words) if characters), singles]
+    before: Hashes = np.zeros(0, dtype=np.uint64)
+    found = []
+    for piece in in_pieces(text):
+        words = [word.casefold() for word in word_texts(piece)]
+        inside = _joined(_word_pieces(word, characters) for word in set(words) if characters)
+        singles = np.concatenate([before, _joined(map(_word_hash, words))])
+        found.append(np.unique(np.concatenate([inside, *_runs(singles, longest)])))
+        before = singles[max(0, len(singles) - longest + 1) :]  # n-grams that begin in this piece and end in the next
+    return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+
+def _runs(singles: Hashes, longest: int) -> list[Hashes]:
+    """Hashes of all runs of 1 to `longest` words, from those of the words."""
+    grams = [singles]
     for _ in range(1, longest):
         shorter = grams[-1]
         if len(shorter) < 2:
             break
         following = singles[len(singles) - len(shorter) + 1 :]
         grams.append(_scramble(shorter[:-1] * _MIX[0] + following))
-    return np.unique(np.concatenate(grams))
+    return grams
 
 
 def word_features(sentences: Sequence[Sequence[str]]) -> Hashes:

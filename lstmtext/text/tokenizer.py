@@ -13,6 +13,7 @@ from tokenizers.decoders import DecodeStream
 
 from lstmtext.config import TextSettings, Unit
 from lstmtext.errors import ModelError
+from lstmtext.text.pieces import LONGEST_PIECE, in_pieces
 from lstmtext.text.words import WORD_PATTERN
 
 # With spaces inside, no text can produce these names, whatever the unit.
@@ -66,11 +67,14 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without boundaries; empty for an empty text."""
-        ids: list[int] = self.backend.encode(text, add_special_tokens=False).ids
-        return ids
+        return [
+            token for piece in in_pieces(text) for token in self.backend.encode(piece, add_special_tokens=False).ids
+        ]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode` for many texts, on all cores."""
+        if any(len(text) > LONGEST_PIECE for text in texts):
+            return [self.encode(text) for text in texts]
         return [encoded.ids for encoded in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
 
     def encode_words(self, words: Iterable[str]) -> list[tuple[int, ...]]:

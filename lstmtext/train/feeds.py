@@ -58,9 +58,13 @@ class RecordFeed(Generic[Example, Made]):
     collate: Callable[[Sequence[Example], Settings], Made]
     settings: Settings
 
+    def plan(self, rng: np.random.Generator) -> list[Ints]:
+        """Indices of the records of each batch of a pass."""
+        return plan_batches(self.lengths, self.settings.train.batch_tokens, rng)
+
     def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, Made]]:
         """One pass over all records."""
-        batches = plan_batches(self.lengths, self.settings.train.batch_tokens, rng)
+        batches = self.plan(rng)
         for done, batch in enumerate(batches, start=1):
             yield done / len(batches), self._collate(batch)
 

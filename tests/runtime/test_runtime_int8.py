@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.export import export_bundle
+from lstmtext.runtime.graph import Graph
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
+from lstmtext.runtime.layers import Layers
 from lstmtext.runtime.predictors import LanguagePredictor
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
 
@@ -27,19 +30,32 @@ def inputs_of(task, bundle, texts):
 
 
 @pytest.mark.parametrize("task", ["classify", "tag"])
-@pytest.mark.parametrize("settings", [*ENCODERS.values(), ODD], ids=[*ENCODERS, "odd sizes"])
-def test_a_text_is_read_alike_alone_beside_others_and_with_more_threads(make_pair, task, settings):
-    _, bundle = make_pair(task, "int8", **settings)
-    whole = [Engine(bundle.folder / "runtime.onnx").run(inputs_of(task, bundle, TEXTS))[0] for n in (1, 2)]
-    np.testing.assert_array_equal(whole[0], whole[1])
+def test_odd_sizes_are_read_alike_alone_and_beside_others(make_pair, task):
+    _, bundle = make_pair(task, "int8", **ODD)
     engine = Engine(bundle.folder / "runtime.onnx")
+    together = engine.run(inputs_of(task, bundle, TEXTS))[0]
     for place, text in enumerate(TEXTS):
         alone = engine.run(inputs_of(task, bundle, [text]))[0][0]
-        beside = whole[0][place]
+        beside = together[place]
         if task == "tag":
             count = len(text.split())
             alone, beside = alone[:count], beside[:count]
-        np.testing.assert_allclose(alone, beside, atol=2e-6, rtol=0)  # float32 sums of the head; states are equal
+        np.testing.assert_array_equal(alone, beside)
+
+
+@pytest.mark.parametrize(("precision", "exact"), [("float32", 0.0), ("int8", 1e-3)])
+@pytest.mark.parametrize("filled", [0.1, 1.0])
+def test_a_table_gives_its_rows_and_stores_no_zeros(precision, exact, filled):
+    rng = np.random.default_rng(0)
+    table_NK = (rng.normal(size=(1000, 5)) * (rng.random((1000, 1)) < filled)).astype(np.float32)
+    graph = Graph()
+    found = Layers(graph, precision).lookup(table_NK, graph.input("places", ["B", "W"], TensorProto.INT64))
+    graph.output(found, "rows", ["B", "W", 5])
+    content = graph.build()
+    places = rng.integers(0, 1000, (3, 400))
+    np.testing.assert_allclose(Engine(content).run({"places": places})[0], table_NK[places], rtol=exact, atol=0)
+    size = 4 if precision == "float32" else 2
+    assert len(content) < filled * 1.2 * table_NK.size * size + (filled < 1) * 4 * len(table_NK) + 1000
 
 
 @pytest.mark.parametrize("task", ["classify", "tag", "generate"])

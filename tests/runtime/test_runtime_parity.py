@@ -5,10 +5,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from lstmtext.bundle import load_bundle
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
+from lstmtext.runtime import predictors
 from lstmtext.runtime.engine import Engine
-from lstmtext.runtime.inputs import sentence_inputs
+from lstmtext.runtime.inputs import GROUP, sentence_inputs, text_inputs
 from lstmtext.runtime.predictors import SentencePredictor, TextPredictor
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
 
@@ -70,43 +72,48 @@ def test_the_many_ngrams_of_one_text_do_not_widen_the_arrays_of_the_others(make_
     assert peak < len(texts) * ngrams * np.dtype(np.int64).itemsize / 2
 
 
-def _wider(array, axis=1, more=5):
-    widths = [(0, more if place == axis else 0) for place in range(array.ndim)]
-    return np.pad(array, widths)
+def _wider(inputs):
+    """Inputs with another group of padding in every place and word, which changes no bit of an answer."""
+    return {
+        name: np.pad(array, [(0, 0), (0, GROUP), *[(0, 0)] * (array.ndim - 2)]) if array.ndim > 1 else array
+        for name, array in inputs.items()
+    }
 
 
+PRECISIONS = ("float32", "int8")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("settings", CLASSIFIERS.values(), ids=CLASSIFIERS)
-def test_padding_is_invisible_to_the_classifier(make_pair, settings):
-    _, bundle = make_pair("classify", **settings)
+def test_padding_and_neighbours_change_no_bit_of_a_classifiers_answer(make_pair, settings, precision):
+    _, bundle = make_pair("classify", precision, **settings)
     chosen = bundle.info.settings
     engine = Engine(bundle.folder / "runtime.onnx")
     examples = text_examples(bundle.tokenizer, TEXTS, chosen)
-
-    def logits(own, more=0):
-        batch = collate_texts(own, chosen)
-        inputs = {"ids": batch.ids_BT, "ngrams": batch.ngrams_BF}
-        widened = {name: _wider(array, more=more) for name, array in inputs.items()}
-        return engine.run(widened | {"lengths": batch.lengths_B.astype(np.int32)})[0]
-
-    together = logits(examples)
-    np.testing.assert_allclose(logits(examples, more=9), together, **TOLERANCE)
+    whole = text_inputs(collate_texts(examples, chosen))
+    together = engine.run(whole)[0]
+    np.testing.assert_array_equal(engine.run(_wider(whole))[0], together)
     for place, example in enumerate(examples):
-        np.testing.assert_allclose(logits([example])[0], together[place], **TOLERANCE)
+        for copies in (1, 2, 5):
+            beside = engine.run(text_inputs(collate_texts([example] * copies, chosen)))[0]
+            np.testing.assert_array_equal(beside[-1], together[place])
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("settings", TAGGERS.values(), ids=TAGGERS)
-def test_padding_is_invisible_to_the_tagger(make_pair, settings):
-    _, bundle = make_pair("tag", **settings)
+def test_padding_and_neighbours_change_no_bit_of_a_taggers_answer(make_pair, settings, precision):
+    _, bundle = make_pair("tag", precision, **settings)
+    chosen = bundle.info.settings
     engine = Engine(bundle.folder / "runtime.onnx")
     examples = sentence_examples(bundle.tokenizer, SENTENCES)
-    batch = collate_sentences(examples, bundle.info.settings)
+    batch = collate_sentences(examples, chosen)
     together = engine.run(sentence_inputs(batch))[0]
-    widened = {name: array if array.ndim == 1 else _wider(array) for name, array in sentence_inputs(batch).items()}
-    padded = engine.run(widened)[0]
+    padded = engine.run(_wider(sentence_inputs(batch)))[0]
     for place, (example, words) in enumerate(zip(examples, batch.words_B, strict=True)):
-        alone = engine.run(sentence_inputs(collate_sentences([example], bundle.info.settings)))[0]
-        np.testing.assert_allclose(alone[0, :words], together[place, :words], **TOLERANCE)
-        np.testing.assert_allclose(padded[place, :words], together[place, :words], **TOLERANCE)
+        np.testing.assert_array_equal(padded[place, :words], together[place, :words])
+        for copies in (1, 2, 5):
+            beside = engine.run(sentence_inputs(collate_sentences([example] * copies, chosen)))[0]
+            np.testing.assert_array_equal(beside[-1, :words], together[place, :words])
 
 
 def test_any_number_of_texts_is_answered_in_order(make_pair):
@@ -117,7 +124,19 @@ def test_any_number_of_texts_is_answered_in_order(make_pair):
     for place, text in enumerate(TEXTS):
         alone = predictor.predict([text])[0].probabilities_K
         for answer in many[place :: len(TEXTS)]:
-            np.testing.assert_allclose(answer.probabilities_K, alone, **TOLERANCE)
+            np.testing.assert_array_equal(answer.probabilities_K, alone)
+
+
+def test_a_long_sentence_is_read_in_windows_that_overlap(tag_bundle, monkeypatch):
+    bundle = load_bundle(tag_bundle)
+    predictor = SentencePredictor(bundle, *bundle.head())
+    words = ["Anna", "Berg", "lives", "in", "Oslo", "."]
+    (usual,) = predictor.predict([words * 3])
+    monkeypatch.setattr(predictors, "LONGEST_SENTENCE", 25)
+    monkeypatch.setattr(predictors, "MARGIN", 6)
+    long, short, none = predictor.predict([words * 20, words * 3, []])
+    assert (short, none) == (usual, [])
+    assert long[6:-6] == usual[6:12] * 18
 
 
 def test_a_text_that_is_too_long_is_cut_and_says_by_how_much(make_pair):

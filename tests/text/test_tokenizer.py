@@ -73,6 +73,16 @@ def test_an_empty_or_blank_word_has_a_place(tokenizer: Tokenizer):
     assert tokenizer.encode_words([]) == []
 
 
+def test_words_keep_their_ids_when_those_kept_grow_too_many(tokenizer: Tokenizer, monkeypatch):
+    words = ["The", "room", "was", "clean", "The", "Ωroom"]
+    usual = tokenizer.encode_words(words)
+    monkeypatch.setattr("lstmtext.text.tokenizer.KNOWN_CHARACTERS", 8)
+    again = Tokenizer.from_json(tokenizer.to_json(), "tokenizer.json")
+    assert again.encode_words(words) == usual
+    assert [again.encode_words([word])[0] for word in words] == usual
+    assert len(again._known) < len(set(words))
+
+
 def test_decoding_leaves_out_boundaries_and_padding(tokenizer: Tokenizer):
     ids = tokenizer.encode(TEXTS[0])
     assert tokenizer.decode([BOUNDARY_ID, *ids[:4], PAD_ID, *ids[4:], BOUNDARY_ID, PAD_ID]) == TEXTS[0]

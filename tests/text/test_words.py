@@ -1,8 +1,9 @@
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmtext.text.words import split_on_spaces, split_words
+from lstmtext.text.words import WORD_PATTERN, split_on_spaces, split_words, word_texts
 
 AWKWARD = st.text(alphabet=st.sampled_from("ab1.@#'’-!?<>_ \n\t\u00a0é日🙂\u0301n't/:"), max_size=40)
 
@@ -16,6 +17,11 @@ def test_offsets_point_at_the_words_and_leave_only_white_space_between_them(text
         assert not text[end : word.start].strip()
         end = word.end
     assert not text[end:].strip()
+
+
+@given(st.one_of(st.text(max_size=40), AWKWARD))
+def test_the_short_way_to_plain_words_gives_those_of_the_pattern(text: str):
+    assert word_texts(text) == [word.text for word in split_words(text)] == regex.findall(WORD_PATTERN, text)
 
 
 @given(AWKWARD)

@@ -1,0 +1,26 @@
+"""Throughput of classifying, texts to answers in one process: 2 x 256 units in each direction."""
+
+from tests.benchmarks.data import BenchData
+from tests.benchmarks.measure import Result, race
+
+TEXTS = 1000
+
+
+def run(data: BenchData, rounds: int) -> list[Result]:
+    settings = ("encoder.layers=2", "export.precision=int8")
+    options = ("--epochs", "1", "--budget", "60s")
+    shared = {"train": data.reviews_train, "test": data.reviews_test, "count": TEXTS}
+    ours = {
+        name: data.bundle(f"imdb-{name}", data.reviews_train, *settings, options=options)
+        for name in ("int8", "float32")
+    }
+    contenders = {
+        "lstmtext, int8": {"kind": "lstmtext", "bundle": ours["int8"]},
+        "lstmtext, float32": {"kind": "lstmtext", "bundle": ours["float32"], "precision": "float32"},
+        "the same bundle in torch, float32": {"kind": "torch", "bundle": ours["int8"]},
+        "spaCy textcat": {"kind": "spacy"},
+        "TF-IDF and logistic regression": {"kind": "sklearn"},
+        "fastText": {"kind": "fasttext"},
+    }
+    asked = {name: ("classifying", {**shared, **own}) for name, own in contenders.items()}
+    return [race("Classifying reviews", "words/s", asked, rounds)]

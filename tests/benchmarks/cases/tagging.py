@@ -1,0 +1,19 @@
+"""Throughput of tagging, from raw lines to words with tags."""
+
+from tests.benchmarks.contenders.tagging import sentences_of
+from tests.benchmarks.data import BenchData
+from tests.benchmarks.measure import Result, race
+
+
+def run(data: BenchData, rounds: int) -> list[Result]:
+    bundle = data.bundle("tags", data.tagged_train, "export.precision=int8", options=("--epochs", "1"))
+    lines = data.work / "lines.txt"
+    sentences = sentences_of(data.tagged_test)
+    lines.write_text("".join(" ".join(sentence.words) + "\n" for sentence in sentences), encoding="utf-8")
+    shared = {"train": data.tagged_train, "lines": lines}
+    asked = {
+        "lstmtext, int8": ("tagging", {**shared, "kind": "lstmtext", "bundle": bundle}),
+        "spaCy tagger": ("tagging", {**shared, "kind": "spacy"}),
+        "feature CRF": ("tagging", {**shared, "kind": "crf"}),
+    }
+    return [race("Tagging raw lines", "words/s", asked, rounds)]

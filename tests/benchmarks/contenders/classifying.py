@@ -1,0 +1,115 @@
+"""Classifiers: texts to labels with probabilities, all texts in one call."""
+
+from itertools import islice
+from pathlib import Path
+
+from lstmtext.data.columns import Columns
+from lstmtext.data.readers import read_texts
+from lstmtext.data.sources import find_source
+from lstmtext.runtime.workers import in_order
+
+CHUNK = 128
+
+
+def texts_of(path, count):
+    records = islice(read_texts([find_source(str(path))], Columns(), labelled=True), count)
+    return [(record.text, record.label) for record in records]
+
+
+def prepare(kind, train, test, count, bundle=None, precision="int8"):
+    """Work, number of words, and what else to report."""
+    texts = [text for text, _ in texts_of(test, count)]
+    makers = {
+        "lstmtext": lambda: _ours(bundle, precision),
+        "torch": lambda: _torch(bundle),
+        "spacy": lambda: _spacy(texts_of(train, 400)),
+        "sklearn": lambda: _sklearn(texts_of(train, 4000)),
+        "fasttext": lambda: _fasttext(texts_of(train, 4000)),
+    }
+    answer = makers[kind]()
+    return lambda: answer(texts), sum(len(text.split()) for text in texts), {}
+
+
+def _ours(folder, precision):
+    from lstmtext.bundle import load_bundle
+    from lstmtext.runtime.export import export_bundle
+    from lstmtext.runtime.predictors import TextPredictor
+
+    bundle = load_bundle(Path(folder))
+    if bundle.info.runtime["precision"] != precision:
+        export_bundle(bundle, precision)
+        bundle = load_bundle(Path(folder))
+    predictor = TextPredictor(bundle, *bundle.head())
+
+    def answer(texts):
+        chunks = (texts[place : place + CHUNK] for place in range(0, len(texts), CHUNK))
+        return list(in_order(chunks, predictor.predict))
+
+    return answer
+
+
+def _torch(folder):
+    """The same weights in batched torch, float32, in the batch size that suits torch."""
+    import numpy as np
+    import torch
+
+    from lstmtext.bundle import load_bundle
+    from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays
+    from lstmtext.text.batching import plan_batches
+    from lstmtext.text.examples import collate_texts, text_examples
+
+    bundle = load_bundle(Path(folder))
+    settings = bundle.info.settings
+    name, head = bundle.head()
+    model = Model("classify", settings, vocabulary_size=bundle.tokenizer.size, labels=len(head.labels)).eval()
+    load_arrays(model.encoder, bundle.arrays(ENCODER_PREFIX), place=bundle.folder)
+    load_arrays(model.head, bundle.arrays(f"heads.{name}."), place=bundle.folder)
+
+    def answer(texts):
+        with torch.inference_mode():
+            examples = text_examples(bundle.tokenizer, texts, settings)
+            batches = plan_batches(np.array([len(example.ids) for example in examples]), 16384)
+            return [model.predict(collate_texts([examples[k] for k in batch], settings))[0] for batch in batches]
+
+    return answer
+
+
+def _spacy(labelled):
+    import spacy
+    from spacy.training import Example
+
+    nlp = spacy.blank("en")
+    nlp.add_pipe("textcat")
+    names = sorted({label for _, label in labelled})
+
+    def examples():
+        for text, label in labelled:
+            cats = {name: float(name == label) for name in names}
+            yield Example.from_dict(nlp.make_doc(text), {"cats": cats})
+
+    nlp.initialize(lambda: list(examples()))
+    nlp.update(list(examples())[:64])
+    return lambda texts: [doc.cats for doc in nlp.pipe(texts)]
+
+
+def _sklearn(labelled):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=200))
+    model.fit(*zip(*labelled, strict=True))
+    return model.predict_proba
+
+
+def _fasttext(labelled):
+    import tempfile
+
+    import fasttext
+
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        for text, label in labelled:
+            file.write(f"__label__{label} {' '.join(text.split())}\n")
+        file.flush()
+        model = fasttext.train_supervised(file.name, wordNgrams=2, verbose=0)
+    return lambda texts: model.predict([" ".join(text.split()) for text in texts])

@@ -1,0 +1,37 @@
+"""Results as JSON and as a Markdown table, the one that the README quotes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.benchmarks.measure import Result
+
+
+def as_json(results: Sequence[Result]) -> str:
+    return json.dumps([asdict(result) for result in results], indent=2) + "\n"
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    lines = []
+    for result in results:
+        lines += [f"**{result.title}** ({result.unit})", ""]
+        lines += ["| | median | least to most | peak memory | first is better by |", "|---|---|---|---|---|"]
+        for row in result.rows:
+            peak = f"{row.peak_mb:,.0f} MB" if row.peak_mb else ""
+            ratio = "{:.2f} ({:.2f} to {:.2f})".format(*row.ratio) if row.ratio else ""
+            spread = f"{_number(row.least)} to {_number(row.most)}"
+            lines.append(f"| {row.name} | {_number(row.median)} | {spread} | {peak} | {ratio} |")
+        lines += ["", *(f"- {note}" for note in result.notes), *([""] if result.notes else [])]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write(results: Sequence[Result], folder: Path) -> None:
+    """`results.json` and `results.md` in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(as_json(results), encoding="utf-8")
+    (folder / "results.md").write_text(as_markdown(results), encoding="utf-8")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
