@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_BENCH := $(VENV)/.ready-bench
 
 .PHONY: demo install test test-slow lint bench clean
 
@@ -37,9 +38,14 @@ test: lint
 test-slow: $(READY_DEV)
 	$(BIN)/python -m pytest -m slow
 
-bench: $(READY_DEV)
-	$(BIN)/python -m tests.benchmarks.cold_start
-	$(BIN)/python -m tests.benchmarks.classify_speed
+$(READY_BENCH): pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'
+	-$(BIN)/pip install --quiet --disable-pip-version-check fasttext  # needs a C++ compiler; left out where it does not build
+	touch $@ $(READY_DEV) $(READY)
+
+# Beside peers, in turn; results land in build/benchmarks. CASES="tagging generating" runs some, DATA=FOLDER reads others.
+bench: $(READY_BENCH)
+	$(BIN)/python -m tests.benchmarks $(CASES) $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache

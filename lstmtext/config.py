@@ -105,9 +105,9 @@ class GenerateSettings:
 
     rows: int = bounded(0, 0, 4096)
     """Contiguous rows the text is cut into, each read on where the last batch stopped; 0 lets its length decide."""
-    window: int = bounded(128, 2, 65536)
+    window: int = bounded(32, 2, 65536)
     """Tokens of back-propagation; states are carried beyond, gradients are not."""
-    restart: float = bounded(0.05, 0.0, 1.0)
+    restart: float = bounded(0.02, 0.0, 1.0)
     """Chance that a row starts anew at a window, as a text does: without a past, from a boundary."""
 
 
@@ -213,7 +213,7 @@ TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
         "encoder.hidden_size": 512,
         "encoder.input_dropout": 0.0,
         "encoder.output_dropout": 0.1,
-        "train.learning_rate": 4e-3,
+        "train.learning_rate": 6e-3,
     },
 }
 """Where a task wants other values than the dataclasses give."""

@@ -11,7 +11,7 @@ CHARACTERS_PER_ENTRY = 120
 MOST_ENTRIES = {"bpe": 8000, "char": 2000, "word": 20000}
 FEWEST_ENTRIES = 500
 STEPS_PER_PASS = 200
-STEPS = 1600
+STEPS = {"classify": 1600, "tag": 1600, "generate": 6400}
 BATCH_TOKENS = (256, 4096)
 EPOCHS = (3, 30)
 ROWS = (4, 32)
@@ -38,7 +38,7 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
     step = rows * generate.window if task == "generate" else batch
     epochs = train.epochs
     if not epochs and not train.budget:
-        epochs = _between(round(STEPS * step / max(1, tokens)), *EPOCHS)
+        epochs = _between(round(STEPS[task] * step / max(1, tokens)), *EPOCHS)
     buckets = _between(1 << (2 * words).bit_length(), *BUCKETS)
     classify, tag = (max(LEAST_ROWS, own.bypass_buckets or buckets) for own in (settings.classify, settings.tag))
     return replace(

@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from lstmtext.train.run import Validation
 
 
+PAUSE_SECONDS = 0.1
+"""Between two changes of the live line."""
+
+
 class TrainingProgress:
     """A listener of a training that talks on stderr; use it as a context."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(stderr=True, quiet=quiet)
         self._quiet = quiet
-        self._started = time.monotonic()
+        self._started = self._shown = time.monotonic()
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -57,11 +61,11 @@ class TrainingProgress:
 
     def stepped(self, report: "StepReport") -> None:
         """See `train.run.Listener`."""
-        self._live.update(
-            self._bar,
-            completed=report.progress,
-            description=f"epoch {report.epochs:.2f} loss {report.loss:.4f}",
-        )
+        if self._live.disable or time.monotonic() - self._shown < PAUSE_SECONDS:
+            return
+        self._shown = time.monotonic()
+        shown = f"epoch {report.epochs:.2f} loss {report.loss:.4f}"
+        self._live.update(self._bar, completed=report.progress, description=shown)
 
     def validated(self, validation: "Validation") -> None:
         """See `train.run.Listener`."""

@@ -5,10 +5,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lstmtext.cli.streams import free_key, json_line
 from lstmtext.text.spans import bio_spans
-from lstmtext.text.words import Word
+
+if TYPE_CHECKING:
+    from lstmtext.text.words import Word
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class TaggedLine:
     """A line of input: its record, the words of its text, and their tags."""
 
     record: dict[str, object]
-    words: Sequence[Word]
+    words: "Sequence[Word]"
     tags: Sequence[str]
     text_column: str
     has_spans: bool

@@ -14,12 +14,13 @@ def locked_dropout(states_BTH: Tensor, rate: float, *, training: bool) -> Tensor
     return states_BTH * mask_B1H
 
 
-def embedding_dropout(table_VD: Tensor, rate: float, *, training: bool) -> Tensor:
-    """Drop whole entries of a vocabulary for a batch (Gal and Ghahramani, 2016)."""
+def embedding_dropout(embedded_BTD: Tensor, ids_BT: Tensor, entries: int, rate: float, *, training: bool) -> Tensor:
+    """Drop whole entries of a vocabulary for a batch, wherever they stand in it (Gal and Ghahramani, 2016)."""
     if not training or rate == 0.0:
-        return table_VD
+        return embedded_BTD
     keep = 1.0 - rate
-    return table_VD * torch.empty_like(table_VD[:, :1]).bernoulli_(keep).div_(keep)
+    mask_V = torch.empty(entries, device=ids_BT.device).bernoulli_(keep).div_(keep)
+    return embedded_BTD * mask_V[ids_BT][:, :, None]
 
 
 def weight_drop(matrix: Tensor, rate: float, *, training: bool) -> Tensor:

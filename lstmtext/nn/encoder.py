@@ -103,8 +103,9 @@ class Encoder(nn.Module):
 
     def embed(self, ids_BT: Tensor) -> Tensor:
         """Embedded tokens, [B, T, D], with the dropouts of training."""
-        table_VD = embedding_dropout(self.embedding_VD, self.settings.embedding_dropout, training=self.training)
-        embedded_BTD = F.embedding(ids_BT, table_VD, padding_idx=PAD_ID)
+        embedded_BTD = F.embedding(ids_BT, self.embedding_VD, padding_idx=PAD_ID)
+        entries, rate = len(self.embedding_VD), self.settings.embedding_dropout
+        embedded_BTD = embedding_dropout(embedded_BTD, ids_BT, entries, rate, training=self.training)
         return locked_dropout(embedded_BTD, self.settings.input_dropout, training=self.training)
 
     def forward(self, ids_BT: Tensor, lengths_B: Tensor) -> Encoding:

@@ -73,7 +73,7 @@ def _tagger(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, h
     emissions_BWK = _linear(graph, states_BWH, head["output.weight"], head["output.bias"] + head["shift_K"])
     if settings.tag.bypass:
         features_BWF = graph.input("features", ["B", "W", "F"], TensorProto.INT64)
-        table = head["bypass_NK"].copy()
+        table = head["bypass.table_NK"].copy()
         table[0] = 0.0  # padding
         rows_BWFK = layers.lookup(table, features_BWF)
         lexical_BWK = graph.add("ReduceSum", rows_BWFK, graph.constant([2]), keepdims=0)

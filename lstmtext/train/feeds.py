@@ -3,9 +3,12 @@
 A feed gives the batches of one pass. Its order depends only on the random generator it is handed.
 """
 
+import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
@@ -25,9 +28,13 @@ from lstmtext.text.examples import (
 )
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
-LEAST_WINDOWS = 32
+LEAST_WINDOWS = 128
 """Windows of a row of validation text, so that few tokens lack their past."""
 
+WAIT_SECONDS = 0.1
+"""How long the making of batches goes on unaware that nobody takes them any more."""
+
+Item = TypeVar("Item")
 Example = TypeVar("Example", TextExample, SentenceExample)
 Example_co = TypeVar("Example_co", covariant=True)
 Made = TypeVar("Made", TextBatch, SentenceBatch)
@@ -106,6 +113,42 @@ class StreamFeed:
         settings = self.settings.generate
         rows = min(settings.rows, max(1, (len(self.ids) - 1) // settings.window))
         return rows, settings.window
+
+
+def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+    """The same items, made by another thread while the one before is worked on."""
+    made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
+    left = threading.Event()
+
+    def put(item: Item | None, error: BaseException | None) -> None:
+        while not left.is_set():
+            with suppress(queue.Full):
+                made.put((item, error), timeout=WAIT_SECONDS)
+                return
+
+    def make() -> None:
+        try:
+            for item in items:
+                put(item, None)
+                if left.is_set():
+                    return
+            put(None, StopIteration())
+        except Exception as error:  # whatever it is, it belongs to whoever takes the items
+            put(None, error)
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = made.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield cast(Item, item)
+    finally:
+        left.set()
+        thread.join()
 
 
 def _opened(ids_BT: Ints, fresh_B: Bools) -> Ints:

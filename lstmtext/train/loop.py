@@ -15,7 +15,7 @@ from lstmtext.config import Settings
 from lstmtext.nn.encoder import StreamState
 from lstmtext.nn.model import Batch, Model
 from lstmtext.text.examples import StreamBatch
-from lstmtext.train.feeds import Feed
+from lstmtext.train.feeds import Feed, ahead
 from lstmtext.train.precision import autocast
 from lstmtext.train.schedule import rate_factor
 
@@ -29,12 +29,17 @@ class StepReport:
     """Passes over the data so far."""
     progress: float
     """Share of the training that is done, 0 to 1."""
-    loss: float
-    """Nats per text, word or token of this batch."""
+    mean_nats: torch.Tensor
+    """Nats per text, word or token of this batch, still on the device."""
     tokens: int
     """Real tokens read in this step."""
     rate: float
     """Learning rate of the step."""
+
+    @property
+    def loss(self) -> float:
+        """The loss as a number; on a GPU, asking waits until the step is done."""
+        return float(self.mean_nats)
 
 
 def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
@@ -80,7 +85,9 @@ def training_steps(
     progress = 0.0
     while progress < 1.0:
         carried: StreamState | None = None
-        for share, batch in feed.shuffled(rng):
+        batches = feed.shuffled(rng)
+        # On a CPU another thread only takes time from those of the products: 2 to 15 % fewer tokens a second.
+        for share, batch in batches if model.device.type == "cpu" else ahead(batches):
             rate = train.learning_rate * rate_factor(progress, train)
             loss, carried = _step(model, optimizer, batch, carried, rate=rate, clip=train.clip, precision=precision)
             step += 1
@@ -102,7 +109,7 @@ def _step(
     rate: float,
     clip: float,
     precision: str,
-) -> tuple[float, StreamState | None]:
+) -> tuple[torch.Tensor, StreamState | None]:
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
     model.train()
@@ -113,7 +120,7 @@ def _step(
     torch.autograd.backward(loss)
     nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
-    return float(loss.detach()), carried
+    return loss.detach(), carried
 
 
 def _token_count(batch: Batch) -> int:

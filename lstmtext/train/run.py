@@ -6,10 +6,7 @@ current step, with the best weights so far saved as a bundle.
 
 import copy
 import math
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -28,13 +25,14 @@ from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.feeds import train_feed
+from lstmtext.train.interrupts import interruptible
 from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.quantize import choose_graph
 from lstmtext.train.validate import validate
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that end a training with what it has so far."""
+UNREAD_STEPS = 20
+"""Steps whose losses are read together, as reading one waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,30 @@ class _Best:
         self.misses = 0
 
 
+class _Losses:
+    """Losses since the last look at the validation data; those of the last steps stay on the device for a while."""
+
+    def __init__(self) -> None:
+        self._read: list[float] = []
+        self._unread: list[StepReport] = []
+
+    def add(self, report: StepReport, *, read: bool) -> int:
+        """Take one more; the step whose loss was found to be no number, else 0."""
+        self._unread.append(report)
+        if not read and len(self._unread) < UNREAD_STEPS:
+            return 0
+        found = [(own.step, own.loss) for own in self._unread]
+        self._unread.clear()
+        self._read += [loss for _, loss in found]
+        return next((step for step, loss in found if not math.isfinite(loss)), 0)
+
+    def mean(self) -> float:
+        """Mean of those read, which are then forgotten."""
+        mean = sum(self._read) / len(self._read)
+        self._read.clear()
+        return mean
+
+
 def train(job: TrainJob, listener: Listener) -> BundleInfo:
     """Train and save a bundle. Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved."""
     settings = job.settings
@@ -109,7 +131,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo:
     parameters = _count_parameters(model)
     listener.started(parameters=parameters, precision=precision, device=str(device))
     best = _Best()
-    with _interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
+    with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         tokens, epochs = _train_until_done(job, model, precision, best, interrupted, listener, started)
         if best.scores is None:
             raise _diverged(best, "nothing is saved")
@@ -142,7 +164,7 @@ def _diverged(best: _Best, saved: str) -> UsageError:
 def _count_parameters(model: Model) -> int:
     """Numbers that training decides, those of a fitted bypass included."""
     count = sum(weights.numel() for weights in model.parameters())
-    bypass = getattr(model.head, "bypass", None)
+    bypass = model.head.bypass if isinstance(model.head, Classifier) else None
     return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()
 
 
@@ -163,8 +185,9 @@ def _make_model(job: TrainJob) -> Model:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
         fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"))
-    if isinstance(model.head, Tagger) and model.head.bypass_NK is not None:
-        model.head.leave_out_rare(count_features(data.sentences("train"), len(model.head.bypass_NK)))
+    if isinstance(model.head, Tagger) and model.head.bypass is not None:
+        counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
+        model.head.bypass.learn_only(counts_N >= job.settings.tag.bypass_least)
     return model
 
 
@@ -182,21 +205,21 @@ def _train_until_done(
     started = time.monotonic()
     pause = 1.0 / settings.train.validations_per_epoch
     tokens, training_seconds, due = 0, 0.0, pause
-    losses: list[float] = []
+    losses = _Losses()
     epochs = 0.0
     kept = copy.deepcopy(model) if settings.train.average else model
     for report in training_steps(model, train_feed(job.data, settings), settings, precision, started=begun):
         listener.stepped(report)
         if kept is not model:
             move_average(kept, model, settings.train.average, report.step)
-        if not math.isfinite(report.loss):
-            best.diverged = report.step
-            break
-        losses.append(report.loss)
         tokens += report.tokens
         epochs = report.epochs
         ended = report.progress >= 1.0 or bool(interrupted)
-        if report.epochs < due - 1e-9 and not ended:
+        looks = ended or report.epochs >= due - 1e-9
+        best.diverged = losses.add(report, read=looks)
+        if best.diverged:
+            break
+        if not looks:
             continue
         due += pause
         training_seconds = time.monotonic() - started
@@ -211,8 +234,7 @@ def _train_until_done(
             break
         name, value = first_of(task.shown, scores)
         _, best_value = first_of(task.shown, best.scores)
-        mean_loss = sum(losses) / len(losses)
-        losses.clear()
+        mean_loss = losses.mean()
         speed = tokens / max(1e-9, training_seconds)
         listener.validated(Validation(report, mean_loss, name, value, best_value, improved, training_seconds, speed))
         if ended or best.misses >= settings.train.patience:
@@ -249,26 +271,3 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
     arrays |= {f"heads.{head}.{name}": array for name, array in own.items()}
     save_bundle(job.output, info, data.tokenizer, arrays, graph)
     return info
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """A list that the first Ctrl-C, or signal to end, adds to; the second one interrupts at once, as usual."""
-    seen: list[int] = []
-    before = {ending: signal.getsignal(ending) for ending in ENDINGS}
-    heeded = {ending: handler for ending, handler in before.items() if handler != signal.SIG_IGN}
-
-    def note(signum: int, frame: object) -> None:
-        seen.append(signum)
-        restore()
-
-    def restore() -> None:
-        for ending, handler in heeded.items():
-            signal.signal(ending, handler)
-
-    for ending in heeded:
-        signal.signal(ending, note)
-    try:
-        yield seen
-    finally:
-        restore()

@@ -30,9 +30,7 @@ class BenchData:
         """The files of a folder with the layout of the development data, or the samples."""
         found = folder or ROOT.parent / "shared" / "data"
         if not found.is_dir():
-            own = ROOT / "data"
-            reviews, tags = own / "reviews.csv", own / "entities.conll"
-            return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", work)
+            return cls.samples(work)
         return cls(
             found / "imdb/train.jsonl.gz",
             found / "imdb/test.jsonl.gz",
@@ -42,6 +40,13 @@ class BenchData:
             found / "shakespeare/input.txt",
             work,
         )
+
+    @classmethod
+    def samples(cls, work: Path) -> "BenchData":
+        """The samples that ship with the project."""
+        own = ROOT / "data"
+        reviews, tags = own / "reviews.csv", own / "entities.conll"
+        return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", work)
 
     def bundle(self, name: str, data: Path, *settings: str, options: Sequence[str] = ()) -> Path:
         """A bundle trained once for all that ask for this name."""

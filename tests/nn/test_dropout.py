@@ -10,9 +10,15 @@ from lstmtext.nn.encoder import Stack
 RATE = 0.4
 
 
-@pytest.mark.parametrize("dropout", [locked_dropout, embedding_dropout, weight_drop])
-def test_nothing_is_dropped_outside_training(dropout):
-    values = torch.randn(3, 4, 5) if dropout is locked_dropout else torch.randn(4, 5)
+@pytest.mark.parametrize("name", ["locked", "embedding", "weight"])
+def test_nothing_is_dropped_outside_training(name):
+    ids = torch.zeros(3, 4, dtype=torch.int64)
+    values = torch.randn(4, 5) if name == "weight" else torch.randn(3, 4, 5)
+    dropout = {
+        "locked": locked_dropout,
+        "embedding": lambda values, rate, training: embedding_dropout(values, ids, 9, rate, training=training),
+        "weight": weight_drop,
+    }[name]
     assert torch.equal(dropout(values, RATE, training=False), values)
     assert torch.equal(dropout(values, 0.0, training=True), values)
 
@@ -25,8 +31,10 @@ def test_locked_dropout_drops_the_same_features_at_every_step():
 
 
 def test_embedding_dropout_drops_whole_entries():
-    dropped = embedding_dropout(torch.ones(1000, 6), RATE, training=True)
-    assert set((dropped == 0).sum(1).tolist()) == {0, 6}
+    ids = torch.arange(1000).repeat(2, 1)
+    dropped = embedding_dropout(torch.ones(2, 1000, 6), ids, 1000, RATE, training=True)
+    assert torch.equal(dropped[0], dropped[1])
+    assert set((dropped == 0).sum(2).flatten().tolist()) == {0, 6}
     assert (dropped == 0).float().mean().item() == pytest.approx(RATE, abs=0.08)
 
 

@@ -111,9 +111,9 @@ def test_each_pooling_ignores_padding(pooling, tokenizer):
 def test_the_bypass_can_be_switched_off_and_adds_to_the_answer(task, tokenizer):
     settings, model = make(task, tokenizer)
     batch = batches(task, tokenizer, settings)[0]
-    for name, array in model.state_dict().items():
-        if "bypass" in name:
-            array.normal_()
+    for name, array in (*model.named_parameters(), *model.named_buffers()):
+        if "bypass" in name and array.is_floating_point():
+            torch.nn.init.normal_(array)
     _, without = make(task, tokenizer, f"{task}.bypass=false")
     rest = {name: array for name, array in model_arrays(model).items() if "bypass" not in name}
     load_arrays(without, rest, place="test")
@@ -125,11 +125,29 @@ def test_rare_features_of_a_tagger_learn_nothing(tokenizer):
     batch = batches("tag", tokenizer, settings)[0]
     counts_N = np.bincount(batch.features_BWF.ravel(), minlength=1024)
     counts_N[0] = 0  # padding
-    model.head.leave_out_rare(counts_N)
+    model.head.bypass.learn_only(counts_N >= 2)
+    assert len(model.head.bypass.learned_MK) == 1 + (counts_N >= 2).sum()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     model.loss(batch)[0].backward()
-    moved_N = (model.head.bypass_NK.grad != 0).any(1).numpy()
-    assert moved_N.any()
+    optimizer.step()
+    moved_N = (model_arrays(model)["head.bypass.table_NK"] != 0).any(1)
+    assert moved_N[counts_N >= 2].any()
     assert not moved_N[counts_N < 2].any()
+
+
+def test_a_table_of_features_loads_what_it_saved_however_many_rows_are_learned(tokenizer):
+    settings, model = make("tag", tokenizer)
+    batch = batches("tag", tokenizer, settings)[0]
+    learned_N = np.bincount(batch.features_BWF.ravel(), minlength=1024) >= 2
+    model.head.bypass.learn_only(learned_N)
+    torch.nn.init.normal_(model.head.bypass.learned_MK)
+    model.head.bypass.learned_MK.data[0] = 0.0
+    wanted = model.eval().predict(batch)[0]
+    for learned in (np.ones(1024, dtype=bool), learned_N):
+        _, other = make("tag", tokenizer)
+        other.head.bypass.learn_only(learned)
+        load_arrays(other, model_arrays(model), place="test")
+        np.testing.assert_allclose(other.eval().predict(batch)[0], wanted, atol=1e-5)
 
 
 def test_a_large_vocabulary_is_scored_in_slices_with_the_same_loss_and_gradient(tokenizer, monkeypatch):

@@ -45,8 +45,9 @@ def make_pair(tokenizer: Tokenizer, tmp_path: Path) -> Callable[..., Pair]:
         resolved = resolve_settings(task, flags=flags)
         model = Model(task, resolved, vocabulary_size=tokenizer.size, labels=len(LABELS[task])).eval()
         with torch.no_grad():
-            for weights in model.state_dict().values():  # buffers too: tables, factors, shifts
-                weights.normal_(0.0, 0.4)
+            for weights in (*model.parameters(), *model.buffers()):  # buffers too: tables, factors, shifts
+                if weights.is_floating_point():
+                    weights.normal_(0.0, 0.4)
             if "head.bypass.idf_N" in model.state_dict():
                 model.head.bypass.idf_N[0] = 0.0  # padding, as training leaves it
         arrays = model_arrays(model)

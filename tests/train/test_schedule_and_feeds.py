@@ -1,5 +1,6 @@
 """The rate as a function of progress, and that a pass is the data, once."""
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.resolve import settings_from
 from lstmtext.text.tokenizer import BOUNDARY_ID
-from lstmtext.train.feeds import RecordFeed, StreamFeed, stream_windows
+from lstmtext.train.feeds import RecordFeed, StreamFeed, ahead, stream_windows
 from lstmtext.train.schedule import FLOOR, rate_factor
 
 
@@ -80,7 +81,7 @@ def test_the_backward_rows_are_the_mirrored_text():
     assert (np.diff(batch.reversed_BT[:, 1:], axis=1) % 100 == 99).all()
 
 
-@pytest.mark.parametrize(("length", "rows"), [(1000, 7), (100, 1), (5000, 16), (3, 1)])
+@pytest.mark.parametrize(("length", "rows"), [(4000, 7), (100, 1), (20_000, 16), (3, 1)])
 def test_validation_reads_every_token_once_in_rows_that_begin_as_texts_do(length: int, rows: int):
     stream = SimpleNamespace(ids=np.arange(2, 2 + length))
     seen: dict[tuple[int, int], list[int]] = {}
@@ -93,3 +94,36 @@ def test_validation_reads_every_token_once_in_rows_that_begin_as_texts_do(length
             known.extend(own[1:].tolist())
     assert sorted(token for known in seen.values() for token in known) == stream.ids.tolist()
     assert sum(place == 0 for place, _ in seen) == rows
+
+
+def test_batches_are_made_ahead_in_order_and_no_more_of_them_than_asked():
+    made = []
+
+    def items():
+        for number in range(50):
+            made.append(number)
+            yield number
+
+    taken = ahead(items(), depth=2)
+    assert [next(taken) for _ in range(3)] == [0, 1, 2]
+    assert len(made) <= 3 + 2 + 1  # taken, waiting, and one in hand
+    assert list(taken) == list(range(3, 50))
+
+
+def test_an_error_while_batches_are_made_reaches_whoever_takes_them():
+    def items():
+        yield 1
+        raise ValueError("no batch")
+
+    taken = ahead(items())
+    assert next(taken) == 1
+    with pytest.raises(ValueError, match="no batch"):
+        next(taken)
+
+
+def test_the_making_ends_with_the_taking():
+    before = threading.active_count()
+    taken = ahead(iter(range(1000)))
+    assert next(taken) == 0
+    taken.close()
+    assert threading.active_count() == before

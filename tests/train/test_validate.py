@@ -43,7 +43,7 @@ def timid_tagger(folder: Path, train: str, valid: str):
             weights.zero_()
         for sentence in data.sentences("train"):
             rows = rows_of(word_features([sentence.words])[:, :1], 4096)[:, 0]  # the feature of the word itself
-            model.head.bypass_NK[rows, list(sentence.tags)] = 1.0
+            model.head.bypass.learned_MK[rows, list(sentence.tags)] = 1.0
         model.head.output.bias[data.labels.id("O")] = 1.7
     return model, data
 

@@ -5,6 +5,9 @@ seen all of it. The lexical bypass adds a linear score per hashed feature of the
 as a feature CRF does.
 """
 
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,8 +16,50 @@ from lstmtext.config import Settings
 from lstmtext.nn.crf import LinearChainCRF
 from lstmtext.nn.encoder import Encoding, take_places
 from lstmtext.nn.tensors import tensor
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Bools
 from lstmtext.text.examples import SentenceBatch
+
+WHOLE = "table_NK"
+
+
+class FeatureTable(nn.Module):
+    """A score per tag for each hashed feature, summed over the features of a word.
+
+    Only rows that are learned are held, or optimising rows of zeros would take most of a step; as arrays (`state_dict`)
+    the table is whole, `table_NK`.
+    """
+
+    def __init__(self, buckets: int, labels: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.learned_MK = nn.Parameter(torch.zeros(buckets, labels))
+        self.places_N: Tensor
+        self.register_buffer("places_N", torch.arange(buckets), persistent=False)
+        """Where each row of the whole table stands; 0, the place of padding, for those that are not learned."""
+
+    def learn_only(self, learned_N: Bools) -> None:
+        """Give up all rows but these; what was learned is forgotten."""
+        rows = torch.from_numpy(np.flatnonzero(learned_N[1:]) + 1)
+        self.places_N.zero_()
+        self.places_N[rows] = torch.arange(1, len(rows) + 1)
+        self.learned_MK = nn.Parameter(torch.zeros(len(rows) + 1, self.learned_MK.shape[1]))
+
+    def forward(self, features_BWF: Tensor) -> Tensor:
+        """Summed scores of words, [B, W, K]."""
+        B, W, _ = features_BWF.shape
+        places_NF = self.places_N[features_BWF.flatten(0, 1)]
+        weights_NF = F.dropout((places_NF > 0).float(), self.dropout, self.training)
+        summed_NK = F.embedding_bag(places_NF, self.learned_MK, mode="sum", per_sample_weights=weights_NF)
+        return summed_NK.reshape(B, W, -1)
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        destination[prefix + WHOLE] = self.learned_MK.detach()[self.places_N]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:  # noqa: ANN401
+        whole_NK = state_dict[prefix + WHOLE]
+        with torch.no_grad():
+            self.learned_MK[self.places_N] = whole_NK
+            self.learned_MK[0] = whole_NK[0]
 
 
 class Tagger(nn.Module):
@@ -26,18 +71,11 @@ class Tagger(nn.Module):
         self.settings = own
         self.dropout = nn.Dropout(own.dropout)
         self.output = nn.Linear(width, labels)
-        self.bypass_NK = nn.Parameter(torch.zeros(own.bypass_buckets, labels)) if own.bypass else None
-        self.frequent_N: Tensor
-        self.register_buffer("frequent_N", torch.ones(own.bypass_buckets), persistent=False)
-        """1 for features that are learned; the rest keep their zeros, so that nothing else needs to know."""
+        self.bypass = FeatureTable(own.bypass_buckets, labels, own.bypass_dropout) if own.bypass else None
         self.crf = LinearChainCRF(labels)
         self.shift_K: Tensor
         self.register_buffer("shift_K", torch.zeros(labels))
         """Added to the emissions when tagging: likelihood finds fewer spans than F1 wants; validation decides."""
-
-    def leave_out_rare(self, counts_N: Ints) -> None:
-        """Learn only those features that occur often enough in the training words."""
-        self.frequent_N.copy_(torch.from_numpy(counts_N >= self.settings.bypass_least))
 
     def predict(self, encoding: Encoding, batch: SentenceBatch) -> Tensor:
         """Emissions to decode, [B, W, K]."""
@@ -50,9 +88,10 @@ class Tagger(nn.Module):
         if encoding.backward_BTH is not None:
             states.append(take_places(encoding.backward_BTH, tensor(batch.first_BW, device)))
         emissions_BWK: Tensor = self.output(self.dropout(torch.cat(states, dim=-1))).float()
-        if self.bypass_NK is None:
+        if self.bypass is None:
             return emissions_BWK
-        return emissions_BWK + self._lexical(tensor(batch.features_BWF, device))
+        lexical_BWK: Tensor = self.bypass(tensor(batch.features_BWF, device))
+        return emissions_BWK + lexical_BWK
 
     def loss(self, encoding: Encoding, batch: SentenceBatch) -> tuple[Tensor, int]:
         """Summed negative log-likelihood of the tag sequences in nats, and the number of words."""
@@ -62,18 +101,3 @@ class Tagger(nn.Module):
             emissions_BWK, tensor(batch.tags_BW, device), tensor(batch.words_B, device)
         )
         return nats_B.sum(), int(batch.words_B.sum())
-
-    def _lexical(self, features_BWF: Tensor) -> Tensor:
-        assert self.bypass_NK is not None
-        rate = self.settings.bypass_dropout
-        weights_BWF = (features_BWF > 0) * self.frequent_N[features_BWF]
-        if self.training and rate > 0:
-            weights_BWF = F.dropout(weights_BWF, rate)
-        B, W, feature_count = features_BWF.shape
-        summed = F.embedding_bag(
-            features_BWF.reshape(B * W, feature_count),
-            self.bypass_NK,
-            mode="sum",
-            per_sample_weights=weights_BWF.reshape(B * W, feature_count),
-        )
-        return summed.reshape(B, W, -1)
