@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.measure import rows_of
+from tests.benchmarks.report import as_summary, read
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,6 +18,11 @@ def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds():
     assert (first.median, first.least, first.most, first.ratio) == (9.0, 4.0, 10.0, None)
     assert second.ratio == (2.0, 1.0, 3.0)
     assert rows_of({"a": [2.0], "b": [3.0]}, higher_is_better=False)[1].ratio == (1.5, 1.5, 1.5)
+
+
+def test_the_readme_quotes_the_results_that_are_kept():
+    summary = as_summary(read(ROOT / "tests" / "benchmarks" / "results"))
+    assert summary in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -12,17 +12,19 @@ from lstmtext.text.tokenizer import PAD_ID
 
 MASKED = -1e4
 """Stands for minus infinity where the score of padding must stay finite, in half precision too."""
+BLUR = 0.04
+"""Share by which lengths are blurred: records meet others in every epoch, and padding stays below 5 %."""
 
 
 def plan_batches(lengths: Ints, budget: int, rng: np.random.Generator | None = None) -> list[Ints]:
     """Indices of records, grouped so that longest x count stays within `budget` token places.
 
-    A record longer than the budget is alone. With `rng`, lengths are blurred by a tenth and batches shuffled,
+    A record longer than the budget is alone. With `rng`, lengths are blurred a little and batches shuffled,
     so that epochs differ; without, batches go from short to long.
     """
     keys = np.asarray(lengths, dtype=np.float64)
     if rng is not None:
-        keys = keys * rng.uniform(0.9, 1.1, len(keys))
+        keys = keys * rng.uniform(1 - BLUR, 1 + BLUR, len(keys))
     batches: list[Ints] = []
     current: list[int] = []
     longest = 0

@@ -1,6 +1,7 @@
 """Run benchmarks: `python -m tests.benchmarks [CASE ...] [--data FOLDER] [--rounds N] [--out FOLDER]`.
 
-Without --data, the development data that stand beside the project are read, or else the samples in data/.
+Without --data, the development data that stand beside the project are read, or else the samples in data/. Results of
+benchmarks that are not run stay in the folder.
 """
 
 import argparse
@@ -9,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.data import BenchData
-from tests.benchmarks.measure import ROOT, Result
-from tests.benchmarks.report import as_markdown, write
+from tests.benchmarks.measure import ROOT
+from tests.benchmarks.report import as_markdown, read, write
 
 CASES = ("cold_start", "classifying", "tagging", "generating", "training", "streaming")
 
@@ -23,14 +24,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks")
     asked = parser.parse_args()
-    results: list[Result] = []
+    results = read(asked.out) if (asked.out / "results.json").exists() else []
     with tempfile.TemporaryDirectory() as work:
         data = BenchData.samples(Path(work)) if asked.samples else BenchData.find(asked.data, Path(work))
         for name in asked.cases or CASES:
             case = importlib.import_module(f"tests.benchmarks.cases.{name}")
             for result in case.run(data, asked.rounds):
                 print(as_markdown([result]), flush=True)
-                results.append(result)
+                known = [own.title for own in results]
+                place = known.index(result.title) if result.title in known else len(results)
+                results[place : place + 1] = [result]
                 write(results, asked.out)
     print(f"written to {asked.out}")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks.measure import Result
+from tests.benchmarks.measure import Result, Row
 
 
 def as_json(results: Sequence[Result]) -> str:
@@ -26,11 +26,31 @@ def as_markdown(results: Sequence[Result]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def as_summary(results: Sequence[Result]) -> str:
+    """The table that the README quotes: one line a benchmark, medians, and how often faster the first one is."""
+    lines = ["| work | lstmtext | beside it, in the same rounds |", "|---|---|---|"]
+    for result in results:
+        first, *others = result.rows
+        beside = [f"{row.name} {_number(row.median)}{_times(row)}" for row in others]
+        lines.append(f"| {result.title}, {result.unit} | {_number(first.median)} | {', '.join(beside)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _times(row: Row) -> str:
+    return f" ({row.ratio[0]:.2g} x)" if row.ratio else ""
+
+
 def write(results: Sequence[Result], folder: Path) -> None:
     """`results.json` and `results.md` in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(as_json(results), encoding="utf-8")
     (folder / "results.md").write_text(as_markdown(results), encoding="utf-8")
+
+
+def read(folder: Path) -> list[Result]:
+    """What `write` wrote."""
+    found = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return [Result(**{**result, "rows": [Row(**row) for row in result["rows"]]}) for result in found]
 
 
 def _number(value: float) -> str:

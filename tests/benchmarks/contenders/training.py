@@ -42,6 +42,7 @@ def _ours(folder, task, settings, flops):
 
     from lstmtext.nn.model import Model
     from lstmtext.text.batching import padding_share
+    from lstmtext.train.bypass import count_features
     from lstmtext.train.feeds import RecordFeed, train_feed
     from lstmtext.train.loop import move_average, training_steps
     from lstmtext.train.precision import choose_precision
@@ -50,6 +51,9 @@ def _ours(folder, task, settings, flops):
     chosen = replace(chosen, train=replace(chosen.train, epochs=1000, budget=0.0))
     torch.manual_seed(1)
     model = Model(task, chosen, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    if task == "tag":
+        counts_N = count_features(data.sentences("train"), chosen.tag.bypass_buckets)
+        model.head.bypass.learn_only(counts_N >= chosen.tag.bypass_least)
     kept = copy.deepcopy(model)
     precision = choose_precision(chosen.train, chosen.encoder, torch.device("cpu"))
     feed = train_feed(data, chosen)
@@ -101,7 +105,11 @@ def _roofline(folder, task, settings, flops):
         for shape in shapes:
             torch.mm(*operands[shape])
 
-    return work, sum(2 * M * K * N for M, K, N in shapes), {"precision": kind, "rows": rows, "steps": steps}
+    return (
+        work,
+        sum(2 * M * K * N for M, K, N in shapes),
+        {"precision": str(kind).removeprefix("torch."), "rows": rows, "steps": steps},
+    )
 
 
 def _spacy(path, task, settings, flops):
