@@ -23,7 +23,7 @@ from lstmtext.text.arrays import Floats
 from lstmtext.text.labels import Labels
 from lstmtext.text.tokenizer import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD = (
     "bundle.json",
     "tokenizer.json",

@@ -36,18 +36,23 @@ def read_groups(name: str) -> Iterator[list[str]]:
     group: list[bytes] = []
     size = 0
     unfinished: list[bytes] = []
-    for block in _blocks(name):
-        head, newline, rest = block.rpartition(b"\n")
-        if newline:
-            group += b"".join([*unfinished, head]).split(b"\n")
-            unfinished.clear()
-        unfinished += [rest] if rest else []
-        size += len(block)
-        if group and (size >= GROUP_BYTES or not block):
-            yield [_text(line) for line in group]
-            group, size = [], 0
-        if not block:
-            yield []
+    try:
+        for block in _blocks(name):
+            head, newline, rest = block.rpartition(b"\n")
+            if newline:
+                group += b"".join([*unfinished, head]).split(b"\n")
+                unfinished.clear()
+            unfinished += [rest] if rest else []
+            size += len(block)
+            if group and (size >= GROUP_BYTES or not block):
+                yield [_text(line) for line in group]
+                group, size = [], 0
+            if not block:
+                yield []
+    except DataError:  # in the middle of a file; the lines before it are answered
+        yield [_text(line) for line in group]
+        yield []
+        raise
     if unfinished:
         group.append(b"".join(unfinished))
     if group:

@@ -20,7 +20,7 @@ class Engine:
 
     def __init__(self, graph: Path | bytes) -> None:
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # later versions report home unless told not to before the import
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # whoever runs graphs on several threads tokenizes on them too
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # whoever has threads for runs tokenizes on them too
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

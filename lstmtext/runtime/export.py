@@ -35,7 +35,7 @@ class _Read:
 def export_graph(
     task: TaskName, settings: Settings, encoder: Arrays, head: Arrays, *, precision: Precision = "float32"
 ) -> bytes:
-    """The graph of an encoder and one head, as the bytes of an ONNX file; `precision` is that of the LSTM layers."""
+    """The graph of an encoder and one head, as the bytes of an ONNX file, with layers and tables in a precision."""
     graph = Graph()
     _EXPORTERS[task](graph, Layers(graph, precision), settings, encoder, head)
     return graph.build()

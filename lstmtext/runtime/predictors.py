@@ -6,6 +6,7 @@ They may be asked from several threads at once.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -19,7 +20,8 @@ from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
-from lstmtext.text.pieces import windows_of
+from lstmtext.text.pieces import Window, windows_of
+from lstmtext.text.spans import is_bio, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
 
 BATCH_TOKENS = 1600
@@ -80,9 +82,14 @@ class SentencePredictor:
         windows = [windows_of(len(words), LONGEST_SENTENCE, MARGIN) for words in sentences]
         read = [words[window.read] for words, own in zip(sentences, windows, strict=True) for window in own]
         tagged = iter(self._tags(read))
-        return [
-            [tag for window, tags in zip(own, tagged, strict=False) for tag in tags[window.kept]] for own in windows
-        ]
+        return [self._joined(own, list(islice(tagged, len(own)))) for own in windows]
+
+    def _joined(self, windows: Sequence[Window], tagged: Sequence[list[str]]) -> list[str]:
+        """The tags of a sentence from those of its windows; where two meet, a span may need a new beginning."""
+        if len(windows) == 1:
+            return tagged[0]
+        tags = [tag for window, own in zip(windows, tagged, strict=True) for tag in own[window.kept]]
+        return to_bio(tags, "bio")[0] if is_bio(self.tags) else tags
 
     def _tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         examples = sentence_examples(self._tokenizer, sentences)

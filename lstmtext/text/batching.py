@@ -13,7 +13,7 @@ from lstmtext.text.tokenizer import PAD_ID
 MASKED = -1e4
 """Stands for minus infinity where the score of padding must stay finite, in half precision too."""
 BLUR = 0.04
-"""Share by which lengths are blurred: records meet others in every epoch, and padding stays below 5 %."""
+"""Share by which lengths are blurred: records meet others in every epoch, and padding of large data stays below 5 %."""
 
 
 def plan_batches(lengths: Ints, budget: int, rng: np.random.Generator | None = None) -> list[Ints]:
@@ -47,11 +47,11 @@ def padding_share(lengths: Ints, batches: Sequence[Ints]) -> float:
     return 1.0 - sum(int(lengths[batch].sum()) for batch in batches) / places if places else 0.0
 
 
-def pad(rows: Sequence[Sequence[int] | Ints], fill: int = PAD_ID, dtype: type = np.int64, *, width: int = 1) -> Ints:
+def pad(rows: Sequence[Sequence[int] | Ints], fill: int = PAD_ID, *, width: int = 1) -> Ints:
     """Rows of different lengths as one array [B, longest], at least `width` columns wide."""
     lengths_B = lengths_of(rows)
-    padded: Ints = np.full((len(rows), max([width, *lengths_B])), fill, dtype=dtype)
-    padded[real_places(lengths_B, padded.shape[1])] = np.concatenate([np.zeros(0, dtype=dtype), *rows])
+    padded: Ints = np.full((len(rows), max([width, *lengths_B])), fill, dtype=np.int64)
+    padded[real_places(lengths_B, padded.shape[1])] = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
     return padded
 
 

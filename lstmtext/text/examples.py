@@ -17,6 +17,8 @@ from lstmtext.text.batching import lengths_of, pad, real_places
 from lstmtext.text.lexical import FEATURES, Hashes, rows_of, text_ngrams, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 
+WORD_TOKENS = 64
+"""Tokens of a word that are read; a longer one keeps its ends, or endless words would fill the memory."""
 NO_TARGET = -1
 """Label or tag id of a place that has no known answer."""
 
@@ -148,6 +150,8 @@ def bounded(ids: Iterable[int]) -> list[int]:
 
 
 def _sentence(words: Sequence[str], groups: Sequence[Sequence[int]], tags: Sequence[int]) -> SentenceExample:
+    if any(len(group) > WORD_TOKENS for group in groups):
+        groups = [keep_ends(group, WORD_TOKENS) for group in groups]
     ends = list(accumulate(map(len, groups), initial=1))
     return SentenceExample(bounded(chain.from_iterable(groups)), ends[:-1], [end - 1 for end in ends[1:]], words, tags)
 

@@ -72,7 +72,7 @@ class Tokenizer:
         ]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` for many texts, on all cores."""
+        """`encode` for many texts; on all cores, unless TOKENIZERS_PARALLELISM is false."""
         if any(len(text) > LONGEST_PIECE for text in texts):
             return [self.encode(text) for text in texts]
         return [encoded.ids for encoded in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
@@ -80,10 +80,12 @@ class Tokenizer:
     def encode_words(self, words: Iterable[str]) -> list[tuple[int, ...]]:
         """Ids of words, at least one each, as if a space stood before; each word is read alone, so words are kept."""
         wanted = list(words)
-        fresh = list(set(wanted) - self._known.keys())
-        if sum(map(len, fresh)) + self._known_size > KNOWN_CHARACTERS:
-            self._known, self._known_size, fresh = {}, 0, list(set(wanted))
         known = self._known  # another thread may begin a new one
+        fresh = list(set(wanted).difference(known))
+        if sum(map(len, fresh)) + self._known_size > KNOWN_CHARACTERS:
+            fresh = list(set(wanted))
+            known = self._known = {}
+            self._known_size = 0
         if fresh:
             known.update(zip(fresh, map(tuple, self.encode_batch([" " + word for word in fresh])), strict=True))
             self._known_size += sum(map(len, fresh))

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,10 +117,3 @@ def time_commands(commands: Mapping[str, Sequence[object]], rounds: int, given: 
             subprocess.run([str(word) for word in words], input=given, check=True, capture_output=True, cwd=ROOT)
             seconds[name].append(time.perf_counter() - started)
     return {name: values[1:] for name, values in seconds.items()}  # the first round fills caches
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Seconds that a piece of work takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

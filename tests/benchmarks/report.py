@@ -27,9 +27,9 @@ def as_markdown(results: Sequence[Result]) -> str:
 
 
 def as_summary(results: Sequence[Result]) -> str:
-    """The table that the README quotes: one line a benchmark, medians, and how often faster the first one is."""
+    """The table that the README quotes: medians, and how many times better the first contender is."""
     lines = ["| work | lstmtext | beside it, in the same rounds |", "|---|---|---|"]
-    for result in results:
+    for result in (result for result in results if any(row.ratio for row in result.rows)):
         first, *others = result.rows
         beside = [f"{row.name} {_number(row.median)}{_times(row)}" for row in others]
         lines.append(f"| {result.title}, {result.unit} | {_number(first.median)} | {', '.join(beside)} |")
@@ -37,7 +37,7 @@ def as_summary(results: Sequence[Result]) -> str:
 
 
 def _times(row: Row) -> str:
-    return f" ({row.ratio[0]:.2g} x)" if row.ratio else ""
+    return f" ({_number(row.ratio[0])} x)" if row.ratio else ""
 
 
 def write(results: Sequence[Result], folder: Path) -> None:

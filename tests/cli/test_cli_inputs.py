@@ -147,6 +147,7 @@ def test_a_broken_archive_is_a_data_error(run_here, classify_bundle, tmp_path, b
     done = run_here("classify", tmp_path / "a.txt.gz", "-m", classify_bundle)
     assert done.code == 3
     assert "a.txt.gz: cannot be read: " in done.err
+    assert (done.out.count(b"\n") > 100) == (broken == "the end")  # whole lines before the break are answered
 
 
 def test_a_line_of_one_endless_word_takes_linear_time(run_process, classify_bundle):

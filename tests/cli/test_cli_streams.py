@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lstmtext.cli.streams import GROUP_BYTES
 from tests.conftest import COMMAND, ENVIRONMENT
 
 ONE_LINE_A_TEXT = [("classify", "tsv"), ("classify", "jsonl"), ("tag", "inline"), ("tag", "jsonl")]
@@ -44,21 +45,25 @@ def test_only_empty_lines_are_answered_too(run_process, bundle_of, command):
 
 @pytest.mark.parametrize(("command", "output"), [("classify", "jsonl"), ("tag", "inline")])
 def test_answers_are_the_same_for_any_number_of_threads_and_any_way_lines_arrive(
-    start_process, run_process, bundle_of, command, output
+    start_process, run_process, bundle_of, tmp_path, command, output
 ):
-    lines = [f"{'The soup was good. ' * (n % 7)}Anna Berg {n} lives in Oslo\n".encode() for n in range(400)]
+    lines = [f"{'The soup was good. ' * (n % 7)}Anna Berg {n} lives in Oslo\n".encode() for n in range(8000)]
+    (tmp_path / "lines.txt").write_bytes(b"".join(lines))
+    assert (tmp_path / "lines.txt").stat().st_size > 4 * GROUP_BYTES, "several groups are under way at once"
     words = [command, "-m", bundle_of(command), "--format", output]
-    answers = {run_process(*words, "--threads", n, given=b"".join(lines)) for n in (0, 1, 2, 3)}
+    answers = {run_process(*words, tmp_path / "lines.txt", "--threads", n) for n in (0, 1, 3)}
     assert len(answers) == 1
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    dripping = start_process(*words, **streams)
-    for place in (0, 1, 3, 200):
-        end = {0: 1, 1: 3, 3: 200}.get(place)
-        dripping.stdin.write(b"".join(lines[place:end])[:-3])  # a group may end inside a line
-        dripping.stdin.flush()
-        dripping.stdin.write(b"".join(lines[place:end])[-3:])
-        dripping.stdin.flush()
-    assert dripping.communicate(timeout=120)[0] == answers.pop().out
+    dripping = start_process(*words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    answered = b""
+    for start, end in ((0, 1), (1, 3), (3, 90)):
+        content = b"".join(lines[start:end])
+        for part in (content[:-3], content[-3:]):  # a line may come in two parts
+            dripping.stdin.write(part)
+            dripping.stdin.flush()
+        while answered.count(b"\n") < end:  # the next lines are another group
+            answered += dripping.stdout.read1()
+    dripping.stdin.close()
+    assert answers.pop().out.startswith(answered)
 
 
 def test_unread_columns_of_tables_in_json_lines_pass_through_both_commands(run_process, classify_bundle, tag_bundle):

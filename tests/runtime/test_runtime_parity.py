@@ -139,6 +139,15 @@ def test_a_long_sentence_is_read_in_windows_that_overlap(tag_bundle, monkeypatch
     assert long[6:-6] == usual[6:12] * 18
 
 
+def test_spans_stay_whole_where_windows_meet(tag_bundle, monkeypatch):
+    bundle = load_bundle(tag_bundle)
+    predictor = SentencePredictor(bundle, *bundle.head())
+    monkeypatch.setattr(predictors, "LONGEST_SENTENCE", 4)
+    monkeypatch.setattr(predictors, "MARGIN", 0)
+    monkeypatch.setattr(predictor, "_tags", lambda read: [["O"] * 4, ["I-PER"] * 4])
+    assert predictor.predict([["x"] * 8]) == [["O"] * 4 + ["B-PER"] + ["I-PER"] * 3]
+
+
 def test_a_text_that_is_too_long_is_cut_and_says_by_how_much(make_pair):
     _, bundle = make_pair("classify", text__max_tokens=10)
     text = "soup and room " * 30

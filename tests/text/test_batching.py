@@ -37,6 +37,8 @@ def test_buckets_leave_less_padding_than_neighbours():
     lengths = np.random.default_rng(0).integers(1, 100, 1000)
     neighbours = np.split(np.arange(1000), 40)
     assert padding_share(lengths, plan_batches(lengths, 2000)) < 0.05
+    many = np.random.default_rng(1).integers(3, 60, 7000)
+    assert padding_share(many, plan_batches(many, 1000, np.random.default_rng(2))) < 0.05
     assert padding_share(lengths, neighbours) > 0.3
 
 

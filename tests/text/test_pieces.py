@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstmtext.config import TextSettings
@@ -24,6 +24,7 @@ def test_a_text_is_cut_between_words_where_it_can_be():
     assert list(in_pieces("abcdefgh", 3)) == ["abc", "def", "gh"]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["ab", "don't", "x.y", "é", "U.S.", "a@b.c"]), max_size=12),
     st.sampled_from([" ", "  ", "\t"]),

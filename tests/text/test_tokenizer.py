@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from lstmtext.config import TextSettings
@@ -81,6 +83,11 @@ def test_words_keep_their_ids_when_those_kept_grow_too_many(tokenizer: Tokenizer
     assert again.encode_words(words) == usual
     assert [again.encode_words([word])[0] for word in words] == usual
     assert len(again._known) < len(set(words))
+    lists = [[f"w{n}", f"v{n % 7}", "room"] * 3 for n in range(300)]
+    with ThreadPoolExecutor(4) as pool:  # one thread forgets what another has just looked up
+        found = list(pool.map(again.encode_words, lists))
+    monkeypatch.undo()
+    assert found == [tokenizer.encode_words(own) for own in lists]
 
 
 def test_decoding_leaves_out_boundaries_and_padding(tokenizer: Tokenizer):
