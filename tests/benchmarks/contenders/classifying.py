@@ -22,6 +22,7 @@ def prepare(kind, train, test, count, bundle=None, precision="int8"):
     makers = {
         "lstmtext": lambda: _ours(bundle, precision),
         "torch": lambda: _torch(bundle),
+        "products": lambda: _products(bundle),
         "spacy": lambda: _spacy(texts_of(train, 400)),
         "sklearn": lambda: _sklearn(texts_of(train, 4000)),
         "fasttext": lambda: _fasttext(texts_of(train, 4000)),
@@ -71,6 +72,48 @@ def _torch(folder):
             batches = plan_batches(np.array([len(example.ids) for example in examples]), 16384)
             return [model.predict(collate_texts([examples[k] for k in batch], settings))[0] for batch in batches]
 
+    return answer
+
+
+def _products(folder):
+    """Only the integer products of the layers, all tokens of a batch at once: what the layers could reach at best."""
+    import numpy as np
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    from lstmtext.bundle import load_bundle
+    from lstmtext.runtime.predictors import BATCH_TOKENS
+
+    bundle = load_bundle(Path(folder))
+    encoder = bundle.info.settings.encoder
+    rng = np.random.default_rng(0)
+    nodes, inputs, outputs, weights, feeds = [], [], [], [], {}
+    for layer in range(encoder.layers):
+        width = encoder.hidden_size + (encoder.hidden_size if layer else encoder.embedding_size)
+        feeds[f"x{layer}"] = rng.integers(0, 255, (BATCH_TOKENS, width), dtype=np.uint8)
+        inputs.append(helper.make_tensor_value_info(f"x{layer}", TensorProto.UINT8, ["N", width]))
+        for direction in range(2):
+            name = f"{layer}{direction}"
+            matrix = rng.integers(-63, 63, (width, 4 * encoder.hidden_size), dtype=np.int8)
+            weights.append(numpy_helper.from_array(matrix, f"w{name}"))
+            nodes.append(helper.make_node("MatMulInteger", [f"x{layer}", f"w{name}"], [f"y{name}"]))
+            outputs.append(helper.make_tensor_value_info(f"y{name}", TensorProto.INT32, ["N", matrix.shape[1]]))
+    graph = helper.make_graph(nodes, "products", inputs, outputs, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def answer(texts):
+        most = bundle.info.settings.text.max_tokens
+        if "tokens" not in known:
+            known["tokens"] = sum(min(most, len(ids)) + 2 for ids in bundle.tokenizer.encode_batch(texts))
+        runs = ([None] for _ in range(known["tokens"] // BATCH_TOKENS))
+        return list(in_order(runs, lambda _: session.run(None, feeds)[0].shape))
+
+    known = {}
     return answer
 
 
