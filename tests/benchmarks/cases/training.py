@@ -27,5 +27,5 @@ def run(data: BenchData, rounds: int) -> list[Result]:
         results.append(race(f"Training the {title}", "tokens/s", contenders, rounds))
         useful = {**ours, "flops": True}
         asked = {"lstmtext": ("training", useful), "products alone": ("training", {**useful, "kind": "roofline"})}
-        results.append(race(f"Roofline of the {title}", "useful operations/s", asked, rounds))
+        results.append(race(f"Roofline of the {title}", "billion operations/s", asked, rounds))
     return results

@@ -1,13 +1,14 @@
 """Training steps: lstmtext's own loop, matrix products of the same shapes (the roofline), and spaCy.
 
-The amount is counted in tokens, or with `flops` in useful floating-point operations: those of the encoder's matrix
-products for real tokens, forwards and backwards, without padding and without anything else.
+The amount is counted in tokens, or with `flops` in billions of useful floating-point operations: those of the encoder's
+matrix products for real tokens, forwards and backwards, without padding and without anything else.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
 STEPS = 30
+BILLION = 1_000_000_000
 
 
 def prepare(kind, data, task=None, settings=(), flops=False):
@@ -58,7 +59,7 @@ def _ours(folder, task, settings, flops):
     precision = choose_precision(chosen.train, chosen.encoder, torch.device("cpu"))
     feed = train_feed(data, chosen)
     steps = training_steps(model, feed, chosen, precision)
-    scale = _flops_of_token(chosen.encoder) if flops else 1
+    scale = _flops_of_token(chosen.encoder) / BILLION if flops else 1
 
     def work():
         tokens = 0
@@ -107,7 +108,7 @@ def _roofline(folder, task, settings, flops):
 
     return (
         work,
-        sum(2 * M * K * N for M, K, N in shapes),
+        sum(2 * M * K * N for M, K, N in shapes) / BILLION,
         {"precision": str(kind).removeprefix("torch."), "rows": rows, "steps": steps},
     )
 
