@@ -6,6 +6,7 @@ import pytest
 from lstmtext.config import ClassifySettings, Settings, TagSettings, TextSettings
 from lstmtext.text.examples import (
     NO_TARGET,
+    WORD_TOKENS,
     collate_sentences,
     collate_texts,
     keep_ends,
@@ -60,6 +61,16 @@ def test_places_of_words_point_at_their_first_and_last_tokens(tokenizer: Tokeniz
     assert example.first[0] == 1
     assert example.last[-1] == len(example.ids) - 2
     assert example.ids[0] == example.ids[-1] == BOUNDARY_ID
+
+
+def test_of_an_endless_word_the_ends_are_read(tokenizer: Tokenizer):
+    words = ["a" + "xyz" * 1000 + "b", "soup"]
+    (example,) = sentence_examples(tokenizer, [words])
+    whole = tokenizer.encode_words(words[:1])[0]
+    assert len(whole) > WORD_TOKENS
+    half = WORD_TOKENS // 2
+    assert example.ids[1 : 1 + WORD_TOKENS] == [*whole[:half], *whole[-half:]]
+    assert (example.first[1], example.last[0]) == (1 + WORD_TOKENS, WORD_TOKENS)
 
 
 def test_a_batch_of_texts_holds_the_examples_and_padding(tokenizer: Tokenizer):
