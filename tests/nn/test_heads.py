@@ -150,6 +150,12 @@ def test_a_table_of_features_loads_what_it_saved_however_many_rows_are_learned(t
         np.testing.assert_allclose(other.eval().predict(batch)[0], wanted, atol=1e-5)
         saved, again = (model_arrays(own)["head.bypass.table_NK"] for own in (model, other))
         np.testing.assert_array_equal(again, saved)
+    fewer_N = learned_N & (np.arange(1024) % 2 == 0)
+    other.head.bypass.learn_only(fewer_N)
+    load_arrays(other, model_arrays(model), place="test")
+    again = model_arrays(other)["head.bypass.table_NK"]
+    np.testing.assert_array_equal(again[fewer_N], saved[fewer_N])
+    assert not again[~fewer_N].any()
 
 
 def test_a_large_vocabulary_is_scored_in_slices_with_the_same_loss_and_gradient(tokenizer, monkeypatch):

@@ -64,6 +64,8 @@ def test_places_of_words_point_at_their_first_and_last_tokens(tokenizer: Tokeniz
 
 
 def test_of_an_endless_word_the_ends_are_read(tokenizer: Tokenizer):
+    if tokenizer.unit == "word":
+        pytest.skip("a word is one token")
     words = ["a" + "xyz" * 1000 + "b", "soup"]
     (example,) = sentence_examples(tokenizer, [words])
     whole = tokenizer.encode_words(words[:1])[0]
