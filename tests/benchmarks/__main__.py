@@ -24,6 +24,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks")
     asked = parser.parse_args()
+    if unknown := set(asked.cases) - set(CASES):
+        parser.error(f"no benchmark {min(unknown)}; there are {', '.join(CASES)}")
     results = read(asked.out) if (asked.out / "results.json").exists() else []
     with tempfile.TemporaryDirectory() as work:
         data = BenchData.samples(Path(work)) if asked.samples else BenchData.find(asked.data, Path(work))

@@ -57,9 +57,10 @@ class FeatureTable(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:  # noqa: ANN401
         whole_NK = state_dict[prefix + WHOLE]
+        learned_N = self.places_N > 0
         with torch.no_grad():
-            self.learned_MK[self.places_N] = whole_NK
-            self.learned_MK[0] = whole_NK[0]
+            self.learned_MK.zero_()
+            self.learned_MK[self.places_N[learned_N]] = whole_NK[learned_N]
 
 
 class Tagger(nn.Module):
