@@ -154,8 +154,8 @@ class ExportSettings:
     """The graph that the bundle runs on."""
 
     precision: Literal["auto", "float32", "int8"] = "auto"
-    """Arithmetic of its layers (with int8, tables have half precision); auto takes int8 where the validation score falls by
-    no more than 0.2 points."""
+    """Arithmetic of its layers (with int8, tables have half precision); auto takes int8 where the validation score
+    falls by no more than 0.2 points."""
 
 
 @dataclass(frozen=True)
