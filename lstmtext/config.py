@@ -140,13 +140,25 @@ class TrainSettings:
     validation_share: float = bounded(0.1, 0.001, 0.5)
     """Share of the records held out where no validation data are given."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the matrix products; auto times both for a moment and takes the faster."""
+    """Arithmetic of the matrix products; auto takes bfloat16 where the processor has instructions for it."""
     seed: int = bounded(1, 0, 2**32 - 1)
     """Seed of every random choice."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU where there is one."""
     threads: int = bounded(0, 0, 1024)
     """CPU threads; 0 takes all cores."""
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """What a training that is cut short can go on from."""
+
+    seconds: float = bounded(300.0, 0.0, 1e9)
+    """Time between checkpoints; 0 writes none for time's sake."""
+    steps: int = bounded(0, 0, 1_000_000_000)
+    """Steps between checkpoints; 0 writes none for steps' sake."""
+    keep: int = bounded(2, 1, 1000)
+    """Checkpoints that are kept; each holds the best weights so far as well."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +180,7 @@ class Settings:
     tag: TagSettings = TagSettings()
     generate: GenerateSettings = GenerateSettings()
     train: TrainSettings = TrainSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     export: ExportSettings = ExportSettings()
 
     def as_dict(self) -> dict[str, dict[str, Setting]]:

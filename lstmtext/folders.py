@@ -1,5 +1,6 @@
 """Output folders that are complete or absent: written beside their place and renamed into it."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lstmtext.errors import UsageError, UserError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a disk that is full, and of limits on what a user may write."""
 
 
 def check_output(folder: Path, is_old: Callable[[Path], bool]) -> None:

@@ -8,7 +8,7 @@ import dataclasses
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from lstmtext.config import TASK_DEFAULTS, Setting, Settings, TaskName, check_bounds
 from lstmtext.errors import UsageError
@@ -32,14 +32,27 @@ def resolve_settings(
 
     Flags that are None were not given. Raises UsageError for unknown keys and values out of bounds.
     """
-    chosen = {key: Given(value, key) for key, value in TASK_DEFAULTS[task].items()}
-    if file is not None:
-        chosen |= _read_file(file)
-    chosen |= dict(_split_assignment(text) for text in assignments)
-    for key, value in (flags or {}).items():
-        if value is not None:
-            chosen[key] = Given(value, "--" + key.partition(".")[2].replace("_", "-"))
-    return _settings_from_given(chosen)
+    usual = {key: Given(value, key) for key, value in TASK_DEFAULTS[task].items()}
+    return _settings_from_given(usual | _given(file, assignments, flags))
+
+
+def changed_settings(
+    settings: Settings,
+    *,
+    file: Path | None = None,
+    assignments: Iterable[str] = (),
+    flags: Mapping[str, Setting | None] | None = None,
+) -> Settings:
+    """Settings with what a file, `key=value` assignments and flags give, as in `resolve_settings`."""
+    own = {key: Given(value, key) for key, value in _flat(settings.as_dict()).items()}
+    return _settings_from_given(own | _given(file, assignments, flags))
+
+
+def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[str, tuple[object, object]]:
+    """The settings whose values differ, by key, before and now; those of the section `besides` do not count."""
+    old, new = _flat(before.as_dict()), _flat(now.as_dict())
+    keys = (key for key in old if key.partition(".")[0] != besides)
+    return {key: (old[key], new[key]) for key in keys if old[key] != new[key]}
 
 
 def with_kept(settings: Settings, task: TaskName, kept: Mapping[str, Setting], reason: str) -> Settings:
@@ -71,7 +84,22 @@ def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Sett
         for name in own:
             if name not in sections.get(section, {}):
                 raise UsageError(f"{section}.{name}", "is missing")
-    return settings_from({f"{s}.{name}": value for s, values in sections.items() for name, value in values.items()})
+    return settings_from(_flat(sections))
+
+
+def _given(
+    file: Path | None, assignments: Iterable[str], flags: Mapping[str, Setting | None] | None
+) -> dict[str, Given]:
+    chosen = {} if file is None else _read_file(file)
+    chosen |= dict(_split_assignment(text) for text in assignments)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            chosen[key] = Given(value, "--" + key.partition(".")[2].replace("_", "-"))
+    return chosen
+
+
+def _flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()}
 
 
 def _settings_from_given(chosen: Mapping[str, Given]) -> Settings:

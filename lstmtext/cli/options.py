@@ -9,7 +9,7 @@ import typer
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
-from lstmtext.resolve import resolve_settings
+from lstmtext.resolve import changed_settings, resolve_settings
 
 if TYPE_CHECKING:
     from lstmtext.data.plan import DataRequest
@@ -59,6 +59,13 @@ def chosen(flag: str, name: str | None, allowed: tuple[str, ...]) -> str | None:
 def chosen_format(name: str | None, allowed: tuple[str, ...]) -> str | None:
     """A `--format` value. Raises UsageError for one that is not allowed here."""
     return chosen("--format", name, allowed)
+
+
+def changed_settings_of(
+    settings: Settings, file: Path | None, assignments: list[str] | None, flags: Mapping[str, Setting | None]
+) -> Settings:
+    """Settings of an earlier run, changed by what a command was given."""
+    return changed_settings(settings, file=file, assignments=assignments or (), flags=flags)
 
 
 def seconds(text: str | None) -> float | None:

@@ -77,3 +77,7 @@ class TrainingProgress:
             f"{validation.score_name} {validation.score:.4f} {mark} best {validation.best:.4f}  "
             f"{validation.tokens_per_second:,.0f} tokens/s  {validation.seconds:.0f} s, {left:.0f} s left"
         )
+
+    def noted(self, text: str) -> None:
+        """See `train.run.Listener`."""
+        self.remark(text)

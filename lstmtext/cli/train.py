@@ -1,24 +1,31 @@
 """`lstmtext train`: data to a bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from lstmtext.cli import options
 from lstmtext.cli.streams import remark
 from lstmtext.data.columns import Columns
+from lstmtext.errors import UsageError
 
+Value = TypeVar("Value")
 Data = Annotated[
-    list[str], typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess.")
+    list[str] | None,
+    typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."),
 ]
 Encoder = Annotated[str, typer.Option("--encoder", help="A bundle to start from; none is from scratch.")]
+Resume = Annotated[
+    Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")
+]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
 
 
 def train(
-    data: Data,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the bundle to write.")],
+    data: Data = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the bundle to write.")] = None,
     valid: options.Valid = None,
     task: options.Task = None,
     format_name: options.DataFormat = None,
@@ -34,6 +41,10 @@ def train(
     threads: options.Threads = 0,
     assignments: options.Assignments = None,
     config: options.ConfigFile = None,
+    resume: Resume = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="With --resume: go on though data or settings changed.")
+    ] = False,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Train a model; the task is read from the data.
@@ -44,12 +55,11 @@ def train(
     lstmtext train data/reviews.csv -o checkpoints/reviews
     lstmtext train data/entities.conll -o checkpoints/entities
     lstmtext train data/prose.txt -o checkpoints/prose --budget 1m
+    lstmtext train --resume checkpoints/reviews
     """
     from lstmtext.cli.progress import TrainingProgress
-    from lstmtext.train.start import TrainRequest, start_training
+    from lstmtext.train.start import TrainRequest, resume_training, start_training
 
-    columns = Columns(text_column, label_column, tag_column)
-    request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output, encoder, head)
     flags = {
         "train.epochs": epochs,
         "train.budget": options.seconds(budget),
@@ -58,10 +68,45 @@ def train(
         "train.threads": threads or None,
     }
     with TrainingProgress(quiet=quiet) as progress:
-        start_training(
-            request,
-            lambda name: options.settings_of(name, config, assignments, flags),
-            progress,
-            progress.remark,
-        )
+        if resume is not None:
+            _refuse(
+                "--resume",
+                {
+                    "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
+                    "--label-column": label_column, "--tag-column": tag_column, "--head": head,
+                    "--encoder": None if encoder == "none" else encoder,
+                },
+            )  # fmt: skip
+            output = resume_training(
+                resume,
+                data or (),
+                valid or (),
+                lambda settings: options.changed_settings_of(settings, config, assignments, flags),
+                progress,
+                progress.remark,
+                force=force,
+            ).output
+        else:
+            columns = Columns(text_column, label_column, tag_column)
+            asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
+            output = _given(output, "-o/--output")
+            start_training(
+                TrainRequest(asked, output, encoder, head),
+                lambda name: options.settings_of(name, config, assignments, flags),
+                progress,
+                progress.remark,
+            )
     remark(f"saved {output}", quiet=quiet)
+
+
+def _given(value: Value | None, name: str) -> Value:
+    if value is None:
+        raise UsageError("lstmtext train", f"Missing argument '{name}'", hint="see lstmtext train --help")
+    return value
+
+
+def _refuse(flag: str, given: Mapping[str, object]) -> None:
+    """Raise UsageError for an option that the run decided already."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(name, f"cannot be changed by {flag}", hint="train anew without it")

@@ -4,6 +4,7 @@ A folder with `data/` (a `datasets` DatasetDict of train and validation, Arrow f
 `tokenizer.json` and `preprocess.json`. Examples are made from Arrow's own buffers, one at a time.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -156,6 +157,17 @@ class EncodedData:
     def every_label(self) -> tuple[str, ...]:
         """Labels or tags, and after them those that only validation has."""
         return (*self.facts.labels, *self.facts.unknown)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that training reads: tokenizer, labels and encoded records."""
+        digest = hashlib.sha256(self.tokenizer.to_json().encode())
+        digest.update(json.dumps([self.facts.labels, self.facts.unknown]).encode())
+        for name in sorted(self.tables):
+            for column in self.tables[name].data.columns:
+                for chunk in column.chunks:
+                    for buffer in chunk.buffers():
+                        digest.update(buffer or b"")
+        return digest.hexdigest()
 
     def texts(self, split: str) -> EncodedTexts:
         """Examples of a classification split."""

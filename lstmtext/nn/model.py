@@ -13,6 +13,7 @@ from lstmtext.config import Settings, TaskName
 from lstmtext.errors import ModelError
 from lstmtext.nn.encoder import Encoder, Encoding, State, StreamState
 from lstmtext.nn.heads import HEADS, Head
+from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Bools, Floats
 from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch
@@ -73,6 +74,29 @@ def _kept(state: State, kept_B1: Tensor) -> State:
 def model_arrays(model: nn.Module) -> dict[str, Floats]:
     """Copies of all weights and buffers as float32 arrays, by name."""
     return {name: value.detach().float().cpu().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def moving_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What training changes: parameters, and the buffers that validation sets; views, not copies."""
+    return dict(model.named_parameters()) | {n: value for n, value in model.named_buffers() if not _is_fixed(n)}
+
+
+def fixed_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What the training data decide before the first step: the buffers of a bypass; views, not copies."""
+    return {name: value for name, value in model.named_buffers() if _is_fixed(name)}
+
+
+def set_fixed(model: "Model", found: Mapping[str, Tensor]) -> None:
+    """Set what `fixed_tensors` gave of a model of the same settings."""
+    bypass = model.head.bypass if isinstance(model.head, Tagger) else None
+    if bypass is not None:
+        bypass.learn_only(found["head.bypass.places_N"].numpy() > 0)
+    for name, value in fixed_tensors(model).items():
+        value.copy_(found[name])
+
+
+def _is_fixed(buffer: str) -> bool:
+    return ".bypass." in buffer
 
 
 def load_arrays(model: nn.Module, arrays: Mapping[str, Floats], *, place: object) -> None:

@@ -51,8 +51,11 @@ class Examples(Protocol[Example_co]):
 class Feed(Protocol):
     """Training batches of one pass."""
 
-    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, Batch]]:
-        """One pass in random order; with each batch, the share of the pass that is done after it."""
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, Batch]]:
+        """One pass in random order, less its first batches; with each, the share of the pass that is done after it.
+
+        Skipped batches cost next to nothing, and draw from the generator what they would have drawn.
+        """
         ...
 
 
@@ -69,10 +72,10 @@ class RecordFeed(Generic[Example, Made]):
         """Indices of the records of each batch of a pass."""
         return plan_batches(self.lengths, self.settings.train.batch_tokens, rng)
 
-    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, Made]]:
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, Made]]:
         """One pass over all records."""
         batches = self.plan(rng)
-        for done, batch in enumerate(batches, start=1):
+        for done, batch in enumerate(batches[skip:], start=skip + 1):
             yield done / len(batches), self._collate(batch)
 
     def ordered(self) -> Iterator[tuple[Ints, Made]]:
@@ -91,7 +94,7 @@ class StreamFeed:
     ids: Ints
     settings: Settings
 
-    def shuffled(self, rng: np.random.Generator) -> Iterator[tuple[float, StreamBatch]]:
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, StreamBatch]]:
         """One pass; rows begin at another place every time, so that windows fall differently."""
         rows, window = self._shape()
         ids = np.roll(self.ids, -int(rng.integers(len(self.ids))))
@@ -100,11 +103,12 @@ class StreamFeed:
         both = self.settings.encoder.directions == "both"
         mirrored = ids[::-1]
         for place in range(0, length, window):
-            end = min(place + window, length)
-            places = starts + np.arange(
-                place - (place == 0), end + 1
-            )  # a pass begins with boundaries, and no token is lost
             fresh_B = rng.random(rows) < (self.settings.generate.restart if place else 1.0)
+            if place < skip * window:
+                continue
+            end = min(place + window, length)
+            # A pass begins with boundaries, and no token is lost.
+            places = starts + np.arange(place - (place == 0), end + 1)
             backward = _opened(mirrored[places], fresh_B) if both else None
             yield end / length, StreamBatch(_opened(ids[places], fresh_B), backward, fresh_B)
 

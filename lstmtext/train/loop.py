@@ -4,8 +4,9 @@ It moves the weights and nothing else: whoever iterates prints, validates, saves
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,39 +71,72 @@ def move_average(average: Model, model: Model, decay: float, step: int) -> None:
         torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
 
 
-def training_steps(
-    model: Model, feed: Feed, settings: Settings, precision: str, *, started: float | None = None
-) -> Iterator[StepReport]:
-    """Train until the epochs or the budget are used up; each step yields its report.
+@dataclass
+class Position:
+    """How far a training has come; with the weights and the optimizer, all that its next step depends on."""
 
-    The budget counts from `started`, a time of the monotonic clock in seconds, or from the first step.
+    order: Mapping[str, Any]
+    """State of the generator of the order of records, as the pass under way began."""
+    step: int = 0
+    epoch: int = 0
+    """Whole passes done."""
+    batches: int = 0
+    """Batches done of the pass under way."""
+    progress: float = 0.0
+    seconds: float = 0.0
+    """Time spent of the budget."""
+    carried: StreamState | None = None
+
+    @classmethod
+    def first(cls, seed: int) -> "Position":
+        """Where a training begins."""
+        return cls(np.random.default_rng(seed).bit_generator.state)
+
+
+def training_steps(
+    model: Model,
+    optimizer: torch.optim.Optimizer,
+    feed: Feed,
+    settings: Settings,
+    precision: str,
+    position: Position | None = None,
+    *,
+    started: float | None = None,
+) -> Iterator[StepReport]:
+    """Train until the epochs or the budget are used up; each step yields its report, and moves the position.
+
+    The budget counts from `started`, a time of the monotonic clock in seconds, or from the first step; what the
+    position says was spent before counts too.
     """
     train = settings.train
-    rng = np.random.default_rng(train.seed)
-    optimizer = make_optimizer(model, settings)
-    started = time.monotonic() if started is None else started
-    step = epoch = 0
-    progress = 0.0
-    while progress < 1.0:
-        carried: StreamState | None = None
-        batches = feed.shuffled(rng)
+    position = position or Position.first(train.seed)
+    started = (time.monotonic() if started is None else started) - position.seconds
+    while position.progress < 1.0:
+        rng = np.random.default_rng()
+        rng.bit_generator.state = position.order
+        batches = feed.shuffled(rng, position.batches)
         # On a CPU another thread only takes time from those of the products: 2 to 15 % fewer tokens a second.
         for share, batch in batches if model.device.type == "cpu" else ahead(batches):
-            rate = train.learning_rate * rate_factor(progress, train)
-            loss, carried = _step(model, optimizer, batch, carried, rate=rate, clip=train.clip, precision=precision)
-            step += 1
-            epochs = epoch + share
-            spent = (time.monotonic() - started) / train.budget if train.budget else 0.0
-            progress = max(spent, epochs / train.epochs if train.epochs else 0.0)
-            yield StepReport(step, epochs, min(progress, 1.0), loss, _token_count(batch), rate)
-            if progress >= 1.0 and train.budget:
+            rate = train.learning_rate * rate_factor(position.progress, train)
+            loss, position.carried = _step(
+                model, optimizer, batch, position.carried, rate=rate, clip=train.clip, precision=precision
+            )
+            position.step += 1
+            position.batches += 1
+            position.seconds = time.monotonic() - started
+            epochs = position.epoch + share
+            spent = position.seconds / train.budget if train.budget else 0.0
+            position.progress = min(1.0, max(spent, epochs / train.epochs if train.epochs else 0.0))
+            yield StepReport(position.step, epochs, position.progress, loss, _token_count(batch), rate)
+            if position.progress >= 1.0 and train.budget:
                 return
-        epoch += 1
+        position.epoch, position.batches, position.carried = position.epoch + 1, 0, None
+        position.order = rng.bit_generator.state
 
 
 def _step(
     model: Model,
-    optimizer: torch.optim.AdamW,
+    optimizer: torch.optim.Optimizer,
     batch: Batch,
     carried: StreamState | None,
     *,

@@ -4,35 +4,32 @@ A run tells a listener what happens and never prints. An interrupt (Ctrl-C, or a
 current step, with the best weights so far saved as a bundle.
 """
 
-import copy
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
 from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, save_bundle
-from lstmtext.config import Settings
+from lstmtext.config import Settings, TrainSettings
 from lstmtext.data.encoded import EncodedData
-from lstmtext.errors import Interrupted, UsageError
-from lstmtext.metrics import Scores
+from lstmtext.errors import Interrupted, UsageError, UserError
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
-from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays
+from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, set_fixed
 from lstmtext.tasks import TASKS, first_of
-from lstmtext.text.arrays import Floats
 from lstmtext.train.bypass import count_features, fit_bypass
+from lstmtext.train.checkpoint import Snapshot
+from lstmtext.train.course import Course
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.interrupts import interruptible
 from lstmtext.train.loop import StepReport, move_average, training_steps
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.quantize import choose_graph
+from lstmtext.train.runs import RunFolder
 from lstmtext.train.validate import validate
-
-UNREAD_STEPS = 20
-"""Steps whose losses are read together, as reading one waits for the device."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,12 @@ class TrainJob:
     head: str | None = None
     encoder: Bundle | None = None
     """A bundle whose encoder and tokenizer to start from."""
+    run: RunFolder | None = None
+    """Where checkpoints go."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What the run is, kept beside its checkpoints."""
+    resume: bool = False
+    """Go on from the last checkpoint of the run."""
 
 
 @dataclass(frozen=True)
@@ -79,46 +82,9 @@ class Listener(Protocol):
         """The validation data were read."""
         ...
 
-
-@dataclass
-class _Best:
-    """The best weights so far."""
-
-    arrays: dict[str, Floats] = field(default_factory=dict)
-    scores: Scores | None = None
-    epochs: float = 0.0
-    misses: int = 0
-    diverged: int = 0
-    """The step at which the loss was no number any more."""
-
-    def take(self, model: Model, scores: Scores, epochs: float) -> None:
-        """Remember a model that is better than all before."""
-        self.arrays, self.scores, self.epochs = model_arrays(model), scores, epochs
-        self.misses = 0
-
-
-class _Losses:
-    """Losses since the last look at the validation data; those of the last steps stay on the device for a while."""
-
-    def __init__(self) -> None:
-        self._read: list[float] = []
-        self._unread: list[StepReport] = []
-
-    def add(self, report: StepReport, *, read: bool) -> int:
-        """Take one more; the step whose loss was found to be no number, else 0."""
-        self._unread.append(report)
-        if not read and len(self._unread) < UNREAD_STEPS:
-            return 0
-        found = [(own.step, own.loss) for own in self._unread]
-        self._unread.clear()
-        self._read += [loss for _, loss in found]
-        return next((step for step, loss in found if not math.isfinite(loss)), 0)
-
-    def mean(self) -> float:
-        """Mean of those read, which are then forgotten."""
-        mean = sum(self._read) / len(self._read)
-        self._read.clear()
-        return mean
+    def noted(self, text: str) -> None:
+        """Something happened that the user should know."""
+        ...
 
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo:
@@ -126,38 +92,60 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo:
     settings = job.settings
     device = _set_up(settings)
     started = time.monotonic()
-    model = _make_model(job).to(device)
-    precision = choose_precision(settings.train, settings.encoder, device)
-    parameters = _count_parameters(model)
+    course, precision = _begin(job, device)
+    parameters = _count_parameters(course.model)
     listener.started(parameters=parameters, precision=precision, device=str(device))
-    best = _Best()
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
-        tokens, epochs = _train_until_done(job, model, precision, best, interrupted, listener, started)
-        if best.scores is None:
-            raise _diverged(best, "nothing is saved")
+        diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
+        if course.best.scores is None:
+            raise _diverged(diverged, "nothing is saved")
         training = {
-            "epochs": round(epochs, 3),
-            "best_epoch": round(best.epochs, 3),
-            "seconds": round(time.monotonic() - started, 1),
-            "tokens": tokens,
+            "epochs": round(course.epochs, 3),
+            "best_epoch": round(course.best.epochs, 3),
+            "tokens": course.tokens,
             "precision": precision,
             "device": str(device),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "started_from": str(job.encoder.folder.name) if job.encoder else "none",
-            "interrupted": bool(interrupted),
-            "diverged": bool(best.diverged),
+            "interrupted": stopped,
+            "diverged": bool(diverged),
         }
-        info = _save(job, best, training, parameters)
-    if best.diverged:
-        raise _diverged(best, f"the best weights before are in {job.output}")
+        info = _save(job, course, training, parameters)
+    if diverged:
+        raise _diverged(diverged, f"the best weights before are in {job.output}")
+    if stopped:
+        resume = f"; go on with: lstmtext train --resume {job.run.folder}" if job.run else ""
+        raise Interrupted(f"interrupted; the best weights so far are in {job.output}{resume}")
+    if job.run is not None:
+        job.run.finish()
     if interrupted:
-        raise Interrupted(f"interrupted; the best weights so far are in {job.output}")
+        raise Interrupted(f"interrupted; the training was done, and {job.output} is whole")
     return info
 
 
-def _diverged(best: _Best, saved: str) -> UsageError:
-    found = f"training diverged at step {best.diverged}; {saved}"
+def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
+    """A course at its beginning, or at the last checkpoint of its run, and the precision to train in."""
+    settings, run = job.settings, job.run
+    fixed = run.fixed() if run and job.resume else None
+    model = _make_model(job, fixed).to(device)
+    course = Course(model, settings)
+    if run and job.resume:
+        course.restore(run.latest(), run.folder)
+        precision = str(run.description()["precision"])
+    else:
+        precision = choose_precision(settings.train, device)
+    if run:
+        try:
+            run.keep_fixed(course.fixed())
+            run.describe({**job.about, "precision": precision})
+        except OSError as error:
+            raise UserError(run.folder, f"cannot be written: {error}", hint="nothing was trained; make room") from error
+    return course, precision
+
+
+def _diverged(step: int, saved: str) -> UsageError:
+    found = f"training diverged at step {step}; {saved}"
     return UsageError("--set train.learning_rate", found, hint="lower it")
 
 
@@ -168,19 +156,28 @@ def _count_parameters(model: Model) -> int:
     return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()
 
 
-def _set_up(settings: Settings) -> torch.device:
-    train = settings.train
+def set_threads(train: TrainSettings) -> None:
+    """Give torch as many threads as the settings say."""
     if train.threads:
         torch.set_num_threads(train.threads)
+
+
+def _set_up(settings: Settings) -> torch.device:
+    train = settings.train
+    set_threads(train)
     if train.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu")
     torch.manual_seed(train.seed)
     return torch.device("cuda" if train.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _make_model(job: TrainJob) -> Model:
+def _make_model(job: TrainJob, fixed: Snapshot | None) -> Model:
+    """A new model; `fixed` holds what the data decided, if that was found before."""
     data = job.data
     model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    if fixed is not None:
+        set_fixed(model, fixed.tensors)
+        return model
     if job.encoder is not None:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
@@ -192,69 +189,98 @@ def _make_model(job: TrainJob) -> Model:
 
 
 def _train_until_done(
-    job: TrainJob,
-    model: Model,
-    precision: str,
-    best: _Best,
-    interrupted: list[int],
-    listener: Listener,
-    begun: float,
-) -> tuple[int, float]:
-    """Run the loop with validations, keeping the best weights; tokens read and passes made."""
-    settings, task = job.settings, TASKS[job.data.task]
-    started = time.monotonic()
-    pause = 1.0 / settings.train.validations_per_epoch
-    tokens, training_seconds, due = 0, 0.0, pause
-    losses = _Losses()
-    epochs = 0.0
-    kept = copy.deepcopy(model) if settings.train.average else model
-    for report in training_steps(model, train_feed(job.data, settings), settings, precision, started=begun):
+    job: TrainJob, course: Course, precision: str, interrupted: list[int], listener: Listener, started: float
+) -> tuple[int, bool]:
+    """Run the loop with validations and checkpoints; the step at which it diverged, else 0, and if it was stopped."""
+    settings, feed, best = job.settings, train_feed(job.data, job.settings), course.best
+    if best.misses >= settings.train.patience:  # the run was cut short after its end
+        return 0, False
+    keeper = _Keeper(job, course, listener)
+    steps = training_steps(course.model, course.optimizer, feed, settings, precision, course.position, started=started)
+    for report in steps:
         listener.stepped(report)
-        if kept is not model:
-            move_average(kept, model, settings.train.average, report.step)
-        tokens += report.tokens
-        epochs = report.epochs
-        ended = report.progress >= 1.0 or bool(interrupted)
-        looks = ended or report.epochs >= due - 1e-9
-        best.diverged = losses.add(report, read=looks)
-        if best.diverged:
-            break
-        if not looks:
-            continue
-        due += pause
-        training_seconds = time.monotonic() - started
-        scores = validate(kept, job.data, settings, precision)
-        improved = task.better(scores, best.scores)
-        if improved:
-            best.take(kept, scores, report.epochs)
-        else:
-            best.misses += 1
-        if best.scores is None:  # the weights are broken though the losses are numbers
-            best.diverged = report.step
-            break
-        name, value = first_of(task.shown, scores)
-        _, best_value = first_of(task.shown, best.scores)
-        mean_loss = losses.mean()
-        speed = tokens / max(1e-9, training_seconds)
-        listener.validated(Validation(report, mean_loss, name, value, best_value, improved, training_seconds, speed))
-        if ended or best.misses >= settings.train.patience:
-            break
-    return tokens, epochs
+        if course.kept is not course.model:
+            move_average(course.kept, course.model, settings.train.average, report.step)
+        course.tokens += report.tokens
+        course.epochs = report.epochs
+        due = report.epochs >= (course.looks + 1) / settings.train.validations_per_epoch - 1e-9
+        ended = report.progress >= 1.0
+        stops = bool(interrupted)
+        saves = keeper.is_due(report) or stops
+        if diverged := course.losses.add(report) or ((due or ended or saves) and course.losses.settle()):
+            return diverged, False
+        if due or ended:
+            course.looks += 1
+            _look(job, course, precision, report, listener)
+        if saves:
+            keeper.save(report)  # before the look that an interrupt asks for, which the whole training would not take
+        if stops and not (due or ended):
+            _look(job, course, precision, report, listener)
+        if (due or ended or stops) and best.scores is None:  # broken weights, though the losses are numbers
+            return report.step, False
+        if stops or best.misses >= settings.train.patience:
+            return 0, stops and not ended
+    return 0, False
 
 
-def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: int) -> BundleInfo:
-    assert best.scores is not None, "there is something to save"
+def _look(job: TrainJob, course: Course, precision: str, report: StepReport, listener: Listener) -> None:
+    """Validate, and keep the weights if they are the best."""
+    task, best = TASKS[job.data.task], course.best
+    scores = validate(course.kept, job.data, job.settings, precision)
+    improved = task.better(scores, best.scores)
+    if improved:
+        best.take(course.kept, scores, report.epochs)
+    else:
+        best.misses += 1
+    if best.scores is None:
+        return
+    seconds = course.position.seconds
+    name, value = first_of(task.shown, scores)
+    _, best_value = first_of(task.shown, best.scores)
+    speed = course.tokens / max(1e-9, seconds)
+    listener.validated(Validation(report, course.losses.mean(), name, value, best_value, improved, seconds, speed))
+
+
+class _Keeper:
+    """Writes a checkpoint where one is due; a disk that is full ends no training."""
+
+    def __init__(self, job: TrainJob, course: Course, listener: Listener) -> None:
+        self._run, self._settings = job.run, job.settings.checkpoint
+        self._course, self._listener = course, listener
+        self._last = time.monotonic()
+
+    def is_due(self, report: StepReport) -> bool:
+        """Whether a checkpoint is wanted after this step."""
+        if self._run is None:
+            return False
+        own = self._settings
+        late = own.seconds > 0 and time.monotonic() - self._last >= own.seconds
+        return late or bool(own.steps and report.step % own.steps == 0)
+
+    def save(self, report: StepReport) -> None:
+        """Write one, and remove the oldest."""
+        if self._run is None:
+            return
+        try:
+            self._run.save(self._course.snapshot(), self._settings.keep)
+        except (OSError, UserError) as error:
+            self._listener.noted(f"no checkpoint at step {report.step}: {error}; training goes on")
+        self._last = time.monotonic()
+
+
+def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: int) -> BundleInfo:
+    scores = course.best.scores
+    assert scores is not None, "there is something to save"
     data, settings = job.data, job.settings
     head = job.head or TASKS[data.task].head
-    encoder = {
-        name.removeprefix(ENCODER_PREFIX): a for name, a in best.arrays.items() if name.startswith(ENCODER_PREFIX)
-    }
-    own = {name.removeprefix("head."): array for name, array in best.arrays.items() if name.startswith("head.")}
-    graph, runtime = choose_graph(data, settings, encoder, own, best.scores)
+    every = model_arrays(course.take_best())
+    encoder = {name.removeprefix(ENCODER_PREFIX): a for name, a in every.items() if name.startswith(ENCODER_PREFIX)}
+    own = {name.removeprefix("head."): array for name, array in every.items() if name.startswith("head.")}
+    graph, runtime = choose_graph(data, settings, encoder, own, scores)
     facts = data.facts
     info = BundleInfo(
         settings=settings,
-        heads={head: HeadInfo(data.task, data.labels.names, best.scores)},
+        heads={head: HeadInfo(data.task, data.labels.names, scores)},
         vocabulary_size=data.tokenizer.size,
         parameters=parameters,
         training=training,
@@ -269,5 +295,10 @@ def _save(job: TrainJob, best: _Best, training: dict[str, object], parameters: i
     )
     arrays = {ENCODER_PREFIX + name: array for name, array in encoder.items()}
     arrays |= {f"heads.{head}.{name}": array for name, array in own.items()}
-    save_bundle(job.output, info, data.tokenizer, arrays, graph)
+    try:
+        save_bundle(job.output, info, data.tokenizer, arrays, graph)
+    except (OSError, SafetensorError) as error:  # the library of the weights says so of a full disk too
+        kept = job.run.folder if job.run and job.run.checkpoints() else None
+        hint = f"make room, then go on with: lstmtext train --resume {kept}" if kept else "make room and train again"
+        raise UserError(job.output, f"cannot be written: {error}", hint=hint) from error
     return info

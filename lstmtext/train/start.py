@@ -1,21 +1,25 @@
 """Everything before the first step: what `lstmtext train` was given becomes a job, and the job is run."""
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import torch
+
+from lstmtext import __version__
 from lstmtext.bundle import Bundle, BundleInfo, is_bundle, load_bundle
 from lstmtext.config import Settings, TaskName
+from lstmtext.data.columns import Columns
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
-from lstmtext.errors import UsageError
-from lstmtext.folders import check_output, work_folder
-from lstmtext.resolve import with_kept
+from lstmtext.errors import DataError, ModelError, UsageError, UserError
+from lstmtext.folders import NO_ROOM, check_output
+from lstmtext.resolve import differences, settings_from_sections, with_kept
 from lstmtext.sizes import fit_training
-from lstmtext.train.run import Listener, TrainJob, train
+from lstmtext.train.run import Listener, TrainJob, set_threads, train
+from lstmtext.train.runs import RunFolder
 
 FROM_SCRATCH = "none"
 
@@ -38,31 +42,138 @@ def start_training(
 ) -> BundleInfo:
     """Prepare the data, train, and save the bundle."""
     check_output(request.output, is_bundle)
+    with RunFolder.new(request.output) as run:
+        for other in run.unfinished:
+            remark(f"an earlier training was cut short; --resume {other} goes on with it")
+        return _train(request, choose, run, listener, remark)
+
+
+def resume_training(
+    name: Path,
+    data: Sequence[str],
+    valid: Sequence[str],
+    change: Callable[[Settings], Settings],
+    listener: Listener,
+    remark: Callable[[str], None],
+    *,
+    force: bool = False,
+) -> TrainRequest:
+    """Go on with a run that was cut short, from its last checkpoint, as if it never had been; what was asked for then.
+
+    `data` and `valid`, if given, stand where the run's own are named otherwise now. Raises DataError or UsageError
+    that names what differs from the run, unless it is to go on by `force`.
+    """
+    with RunFolder.existing(name) as run:
+        about = run.description()
+        try:
+            request = _request_from(about["request"])
+            before = settings_from_sections(about["settings"])
+            known, threads, versions = about["data"], int(about["threads"]), about["versions"]
+        except (KeyError, TypeError, UsageError) as error:
+            raise ModelError(run.folder, f"is not complete: {error!r}", hint="train anew without --resume") from error
+        given = replace(request.data, data=data or request.data.data, valid=valid or request.data.valid)
+        request = replace(request, data=given)
+        check_output(request.output, is_bundle)
+
+        def check(data: EncodedData, settings: Settings) -> None:
+            differing = _changed_settings(run.folder, before, settings) or _changed_data(known, data, given.data[0])
+            if differing and not force:
+                raise differing
+            if differing:
+                remark(f"{differing}")
+            for what, old, new in (("threads", threads, torch.get_num_threads()), ("versions", versions, _versions())):
+                if old != new:
+                    remark(f"{what} differ, so the last bits of the weights may: {old} before, {new} now")
+
+        _train(request, lambda task: change(before), run, listener, remark, check)
+        return request
+
+
+def _train(
+    request: TrainRequest,
+    choose: ChooseSettings,
+    run: RunFolder,
+    listener: Listener,
+    remark: Callable[[str], None],
+    check: Callable[[EncodedData, Settings], None] | None = None,
+) -> BundleInfo:
+    """Train in a run's folder; `check` looks at data and settings of a run that is gone on with."""
     encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
-    with _prepared(request, choose, encoder, remark) as (data, settings):
-        if data.facts.repaired_tags:
-            remark(f"broken tags repaired: {data.facts.repaired_tags}")
-        if data.facts.truncated:
-            remark(f"texts cut to {settings.text.max_tokens} tokens (text.max_tokens): {data.facts.truncated}")
-        if data.facts.unknown_labels:
-            names = ", ".join(data.facts.unknown[:5])
-            remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels} ({names})")
-        fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
-        return train(TrainJob(data, fitted, request.output, request.head, encoder), listener)
+    data, settings = _prepared(request, choose, encoder, run, remark)
+    if data.facts.repaired_tags:
+        remark(f"broken tags repaired: {data.facts.repaired_tags}")
+    if data.facts.truncated:
+        remark(f"texts cut to {settings.text.max_tokens} tokens (text.max_tokens): {data.facts.truncated}")
+    if data.facts.unknown_labels:
+        names = ", ".join(data.facts.unknown[:5])
+        remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels} ({names})")
+    fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
+    set_threads(fitted.train)
+    if check:
+        check(data, fitted)
+    about = {
+        "request": asdict(replace(request, output=str(request.output))),  # type: ignore[arg-type]  # JSON has no paths
+        "settings": fitted.as_dict(),
+        "data": {"files": data.facts.sources, "records": _records(data), "fingerprint": data.fingerprint()},
+        "threads": torch.get_num_threads(),
+        "versions": _versions(),
+    }
+    job = TrainJob(data, fitted, request.output, request.head, encoder, run, about, resume=check is not None)
+    return train(job, listener)
 
 
-@contextmanager
+def _request_from(content: dict[str, Any]) -> TrainRequest:
+    data = content["data"]
+    asked = DataRequest(**{**data, "columns": Columns(**data["columns"])})
+    return TrainRequest(asked, Path(content["output"]), content["encoder"], content["head"])
+
+
+def _changed_data(known: dict[str, Any], data: EncodedData, name: str) -> DataError | None:
+    """What says that the data are not those of a run, if so."""
+    if known["fingerprint"] == data.fingerprint():
+        return None
+    changed = [file for file, digest in data.facts.sources.items() if known["files"].get(file, digest) != digest]
+    found = "is not what the run was trained on"
+    if not changed:
+        found = f"gives {_records(data)} records for training and validation that differ"
+    return DataError(
+        changed[0] if changed else name,
+        found,
+        expected=f"the {known['records']} records of before",
+        hint="use --force to go on with it",
+    )
+
+
+def _changed_settings(folder: Path, before: Settings, now: Settings) -> UsageError | None:
+    """What says that settings are not those of a run, if so."""
+    found = differences(before, now, besides="checkpoint")
+    if not found:
+        return None
+    words = ", ".join(f"{key}={old} before, {new} now" for key, (old, new) in found.items())
+    return UsageError(folder, f"other settings: {words}", hint="use --force to go on with them")
+
+
+def _records(data: EncodedData) -> str:
+    return f"{len(data.tables['train'])} and {len(data.tables['validation'])}"
+
+
+def _versions() -> str:
+    return f"lstmtext {__version__}, torch {torch.__version__}"
+
+
 def _prepared(
-    request: TrainRequest, choose: ChooseSettings, encoder: Bundle | None, remark: Callable[[str], None]
-) -> Iterator[tuple[EncodedData, Settings]]:
-    """The encoded data and the settings that fit them; what was written on the way is removed at the end."""
+    request: TrainRequest,
+    choose: ChooseSettings,
+    encoder: Bundle | None,
+    run: RunFolder,
+    remark: Callable[[str], None],
+) -> tuple[EncodedData, Settings]:
+    """The encoded data and the settings that fit them; what is written on the way goes into the run's folder."""
     names = request.data.data
     if len(names) == 1 and is_encoded(Path(names[0])):
         data = load_encoded(Path(names[0]))
         _check_encoded(request.data, data.task)
-        shutil.rmtree(work_folder(request.output))  # a place that cannot be written shows before the training
-        yield data, _settings_for_encoded(data, choose(data.task), names[0], encoder)
-        return
+        return data, _settings_for_encoded(data, choose(data.task), names[0], encoder)
     plan, remarks = make_plan(request.data)
     for text in remarks:
         remark(text)
@@ -70,14 +181,15 @@ def _prepared(
     if encoder is not None:
         settings = with_encoder(settings, plan.task, encoder)
         plan = replace(plan, tokenizer=encoder.tokenizer)
-    work = work_folder(request.output)
     try:
-        data = prepare(plan, settings, work)
-        if data.facts.columns != plan.columns.known():  # what could not be read ahead
-            remark(columns_remark(data.facts.columns))
-        yield data, data.settings
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+        data = prepare(plan, settings, run.data)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise UserError(run.folder, f"cannot be written: {error.strerror}", hint="make room there") from error
+        raise
+    if data.facts.columns != plan.columns.known():  # what could not be read ahead
+        remark(columns_remark(data.facts.columns))
+    return data, data.settings
 
 
 def _check_encoded(request: DataRequest, task: TaskName) -> None:

@@ -113,24 +113,26 @@ def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, 
         if b"epoch" in line:
             break
     process.send_signal(signal.SIGINT)
-    said = f"lstmtext: interrupted; the best weights so far are in {tmp_path}/out"
-    assert any(line.decode().rstrip() == said for line in process.stderr)  # reads no further than that line
+    said = f"lstmtext: interrupted; the best weights so far are in {tmp_path}/out; go on with: lstmtext train --resume"
+    assert any(line.decode().startswith(said) for line in process.stderr)  # reads no further than that line
     process.send_signal(signal.SIGINT)  # one more, out of impatience
     assert process.wait(timeout=60) == 130
     assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in tmp_path.iterdir()} == {".runs", "out"}
     assert run_here("info", "-m", tmp_path / "out").code == 0
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_end_saves_what_there_is_and_leaves_nothing_else(start_process, source, tiny, tmp_path, ending):
+def test_a_signal_to_end_saves_what_there_is_and_leaves_no_text(start_process, source, tiny, tmp_path, ending):
     words = ["-o", tmp_path / "out", "--epochs", 10_000, "--set", "train.patience=10000", *tiny]
     process = start_process("train", *source("tag"), *words, stderr=subprocess.PIPE)
     assert any(b"epoch" in line for line in process.stderr)
     process.send_signal(ending)
     assert process.wait(timeout=60) == 130
     assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    run = tmp_path / ".runs" / "out"
+    assert {path.name.partition("-")[0] for path in run.iterdir()} <= {"run.json", "fixed", "step", "lock"}
+    assert not any(b"Oslo" in path.read_bytes() for path in run.rglob("*") if path.is_file())
 
 
 def test_a_training_goes_on_when_nobody_reads_what_it_says(start_process, source, tiny, tmp_path):

@@ -37,8 +37,13 @@ def start(task: str, folder: Path, *more: str):
     return model, train_feed(data, settings), settings
 
 
+def steps_of(task: str, folder: Path, *more: str):
+    model, feed, settings = start(task, folder, *more)
+    return training_steps(model, make_optimizer(model, settings), feed, settings, "float32")
+
+
 def losses_of(task: str, folder: Path, *more: str) -> list[float]:
-    steps = training_steps(*start(task, folder, *more), "float32")
+    steps = steps_of(task, folder, *more)
     return [report.loss for report, _ in zip(steps, range(STEPS), strict=False)]
 
 
@@ -61,18 +66,18 @@ def test_a_setting_changes_the_course_of_training(setting, tmp_path):
 def test_a_budget_ends_training_and_the_schedule_with_it(tmp_path, monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr("lstmtext.train.loop.time.monotonic", lambda: float(next(clock)))  # a second a step
-    reports = list(training_steps(*start("tag", tmp_path, "train.budget=20"), "float32"))
+    reports = list(steps_of("tag", tmp_path, "train.budget=20"))
     assert [round(report.progress, 2) for report in reports] == [step / 20 for step in range(1, 21)]
     assert reports[-1].rate < 0.1 * max(report.rate for report in reports)
 
 
 def test_whichever_of_budget_and_epochs_is_first_ends_training(tmp_path):
-    reports = list(training_steps(*start("classify", tmp_path, "train.epochs=1", "train.budget=500"), "float32"))
+    reports = list(steps_of("classify", tmp_path, "train.epochs=1", "train.budget=500"))
     assert (reports[-1].epochs, reports[-1].progress) == (1.0, 1.0)
 
 
 def test_epochs_end_training(tmp_path):
-    reports = list(training_steps(*start("classify", tmp_path, "train.epochs=2"), "float32"))
+    reports = list(steps_of("classify", tmp_path, "train.epochs=2"))
     assert (reports[-1].epochs, reports[-1].progress) == (2.0, 1.0)
 
 

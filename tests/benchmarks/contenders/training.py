@@ -45,7 +45,7 @@ def _ours(folder, task, settings, flops):
     from lstmtext.text.batching import padding_share
     from lstmtext.train.bypass import count_features
     from lstmtext.train.feeds import RecordFeed, train_feed
-    from lstmtext.train.loop import move_average, training_steps
+    from lstmtext.train.loop import make_optimizer, move_average, training_steps
     from lstmtext.train.precision import choose_precision
 
     data, chosen = _set_up(folder, task, settings)
@@ -56,9 +56,9 @@ def _ours(folder, task, settings, flops):
         counts_N = count_features(data.sentences("train"), chosen.tag.bypass_buckets)
         model.head.bypass.learn_only(counts_N >= chosen.tag.bypass_least)
     kept = copy.deepcopy(model)
-    precision = choose_precision(chosen.train, chosen.encoder, torch.device("cpu"))
+    precision = choose_precision(chosen.train, torch.device("cpu"))
     feed = train_feed(data, chosen)
-    steps = training_steps(model, feed, chosen, precision)
+    steps = training_steps(model, make_optimizer(model, chosen), feed, chosen, precision)
     scale = _flops_of_token(chosen.encoder) / BILLION if flops else 1
 
     def work():
@@ -86,9 +86,7 @@ def _roofline(folder, task, settings, flops):
 
     data, chosen = _set_up(folder, task, settings)
     encoder = chosen.encoder
-    kind = (
-        torch.bfloat16 if choose_precision(chosen.train, encoder, torch.device("cpu")) == "bfloat16" else torch.float32
-    )
+    kind = torch.bfloat16 if choose_precision(chosen.train, torch.device("cpu")) == "bfloat16" else torch.float32
     feed = train_feed(data, chosen)
     if task == "generate":
         rows, steps = chosen.generate.rows, chosen.generate.window

@@ -1,0 +1,166 @@
+"""What a training holds between two steps, and its whole as a snapshot that it can go on from to the bit.
+
+Left out: what a step does (`loop`), where snapshots are kept (`runs`).
+"""
+
+import copy
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lstmtext.config import Settings
+from lstmtext.errors import ModelError
+from lstmtext.metrics import Scores
+from lstmtext.nn.encoder import State, StreamState
+from lstmtext.nn.model import Model, fixed_tensors, moving_tensors
+from lstmtext.train.checkpoint import Snapshot
+from lstmtext.train.loop import Position, StepReport, make_optimizer
+
+UNREAD_STEPS = 20
+"""Steps whose losses are read together, as reading one waits for the device."""
+CARRIED = ("forward hidden", "forward cell", "backward hidden", "backward cell")
+
+
+@dataclass
+class Best:
+    """The best weights so far."""
+
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    scores: Scores | None = None
+    epochs: float = 0.0
+    misses: int = 0
+    """Validations since."""
+
+    def take(self, model: Model, scores: Scores, epochs: float) -> None:
+        """Remember a model that is better than all before."""
+        self.weights = {name: value.detach().clone() for name, value in moving_tensors(model).items()}
+        self.scores, self.epochs, self.misses = scores, epochs, 0
+
+
+class Losses:
+    """Losses since the last look at the validation data; those of the last steps stay on the device for a while."""
+
+    def __init__(self) -> None:
+        self.read: list[float] = []
+        self._unread: list[StepReport] = []
+
+    def add(self, report: StepReport) -> int:
+        """Take one more; the step whose loss was found to be no number, else 0."""
+        self._unread.append(report)
+        return 0 if len(self._unread) < UNREAD_STEPS else self.settle()
+
+    def settle(self) -> int:
+        """Read all that are not read yet; the first step whose loss is no number, else 0."""
+        found = [(own.step, own.loss) for own in self._unread]
+        self._unread.clear()
+        self.read += [loss for _, loss in found]
+        return next((step for step, loss in found if not math.isfinite(loss)), 0)
+
+    def mean(self) -> float:
+        """Mean of those read, which are then forgotten."""
+        mean = sum(self.read) / len(self.read)
+        self.read.clear()
+        return mean
+
+
+class Course:
+    """A model in training: weights, their average, optimizer, position, and the best so far."""
+
+    def __init__(self, model: Model, settings: Settings) -> None:
+        self.model = model
+        self.kept = copy.deepcopy(model) if settings.train.average else model
+        """What is validated and saved: the running average, or the model itself."""
+        self.optimizer = make_optimizer(model, settings)
+        self.position = Position.first(settings.train.seed)
+        self.best = Best()
+        self.losses = Losses()
+        self.tokens = 0
+        self.epochs = 0.0
+        self.looks = 0
+        """Validations so far."""
+
+    def take_best(self) -> Model:
+        """The kept model with the best weights so far."""
+        _copy_into(moving_tensors(self.kept), self.best.weights, "the best weights")
+        return self.kept
+
+    def fixed(self) -> Snapshot:
+        """What the data decided before the first step."""
+        return Snapshot(fixed_tensors(self.model), {})
+
+    def snapshot(self) -> Snapshot:
+        """All that the rest of the training depends on, the state of every random generator included.
+
+        Losses must be settled.
+        """
+        tensors = _named("model", moving_tensors(self.model))
+        if self.kept is not self.model:
+            tensors |= _named("average", moving_tensors(self.kept))
+        tensors |= _named("best", self.best.weights)
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= _named(f"optimizer.{index}", state)
+        tensors |= _named("carried", _flat(self.position.carried))
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.model.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.model.device)
+        position = {key: value for key, value in vars(self.position).items() if key != "carried"}
+        best = {key: value for key, value in asdict(self.best).items() if key != "weights"}
+        own = {"tokens": self.tokens, "epochs": self.epochs, "looks": self.looks, "losses": self.losses.read}
+        return Snapshot(tensors, {"position": position, "best": best, **own})
+
+    def restore(self, snapshot: Snapshot, place: object) -> None:
+        """Go on from a snapshot. Raises ModelError where it was made by another model."""
+        groups: dict[str, dict[str, Tensor]] = {}
+        for name, value in snapshot.tensors.items():
+            kind, _, rest = name.partition(".")
+            groups.setdefault(kind, {})[rest] = value
+        _copy_into(moving_tensors(self.model), groups["model"], place)
+        if self.kept is not self.model:
+            _copy_into(moving_tensors(self.kept), groups.get("average", groups["model"]), place)
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, value in groups.get("optimizer", {}).items():
+            index, _, key = name.partition(".")
+            states.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({"state": states, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        facts: dict[str, Any] = snapshot.facts
+        device = self.model.device
+        carried = {key: value.to(device) for key, value in groups.get("carried", {}).items()}
+        self.position = Position(**facts["position"], carried=_stream_state(carried))
+        weights = {name: value.to(device) for name, value in groups.get("best", {}).items()}
+        self.best = Best(weights, **facts["best"])
+        self.tokens, self.epochs, self.looks = facts["tokens"], facts["epochs"], facts["looks"]
+        self.losses.read = list(facts["losses"])
+        torch.set_rng_state(groups["random"]["cpu"])
+        if device.type == "cuda" and "cuda" in groups["random"]:
+            torch.cuda.set_rng_state(groups["random"]["cuda"], device)
+
+
+def _named(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{kind}.{name}": value for name, value in tensors.items()}
+
+
+def _copy_into(own: dict[str, Tensor], found: dict[str, Tensor], place: object) -> None:
+    for name in sorted(own.keys() | found.keys()):
+        shapes = [tuple(tensors[name].shape) if name in tensors else None for tensors in (found, own)]
+        if shapes[0] != shapes[1]:
+            raise ModelError(place, f"'{name}' is {shapes[0] or 'absent'}", expected=f"{shapes[1] or 'no such tensor'}")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(found[name])
+
+
+def _flat(carried: StreamState | None) -> dict[str, Tensor]:
+    if carried is None:
+        return {}
+    forward, backward = carried
+    return dict(zip(CARRIED, (*forward, *(backward or ())), strict=False))
+
+
+def _stream_state(flat: dict[str, Tensor]) -> StreamState | None:
+    if not flat:
+        return None
+    states: list[State] = [(flat[CARRIED[at]], flat[CARRIED[at + 1]]) for at in range(0, len(flat), 2)]
+    return states[0], states[1] if len(states) > 1 else None

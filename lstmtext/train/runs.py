@@ -1,0 +1,202 @@
+"""The folder of a run, `.runs/NAME` beside the bundle NAME: what a training that was cut short goes on from.
+
+```
+checkpoints/.runs/NAME/
+  run.json        what is trained, from what, with which settings
+  fixed/          what the data decided before the first step
+  step-000120/    the last checkpoints; each holds the best weights so far as well
+  data/           encoded data, while the run is under way
+```
+It holds private text, so only its owner may read it; a run that ends with its bundle removes it.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lstmtext.errors import ModelError, UsageError, UserError
+from lstmtext.train.checkpoint import Snapshot, read_snapshot, write_snapshot
+
+RUNS = ".runs"
+DESCRIPTION, FIXED, DATA, LOCK = "run.json", "fixed", "data", "lock"
+STEP = "step-"
+FORMAT = 1
+OWNER_ONLY = 0o700
+
+
+class RunFolder:
+    """A run's folder, locked while a process works on it; use it as a context."""
+
+    def __init__(self, folder: Path, lock: FileLock) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._done = False
+        self.unfinished: list[Path] = []
+        """Folders of earlier runs for the same bundle, that can be gone on with."""
+
+    @classmethod
+    def new(cls, output: Path) -> "RunFolder":
+        """A fresh folder for the run that ends in `output`; what an earlier run left to go on from stays.
+
+        Raises UserError where none can be made.
+        """
+        unfinished: list[Path] = []
+        for folder in _names(output):
+            try:
+                folder.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+                lock = _locked(folder)
+            except OSError as error:
+                raise UserError(
+                    folder, f"cannot be written: {error.strerror}", hint="use another -o/--output"
+                ) from error
+            if lock is None:
+                continue
+            own = cls(folder, lock)
+            if not own.checkpoints():
+                own._clear()
+                own.unfinished = unfinished
+                return own
+            lock.release()
+            unfinished.append(folder)
+        raise AssertionError("names never end")
+
+    @classmethod
+    def existing(cls, name: Path) -> "RunFolder":
+        """The folder of a run to go on with, named by itself or by its bundle.
+
+        Raises UsageError where there is none, or another process works on it.
+        """
+        beside = _runs_beside(name) / name.name
+        folder = name if (name / DESCRIPTION).is_file() or not (beside / DESCRIPTION).is_file() else beside
+        if not (folder / DESCRIPTION).is_file():
+            present = sorted(str(path.parent) for path in _runs_beside(name).glob(f"*/{DESCRIPTION}"))
+            hint = f"runs are: {', '.join(present)}" if present else "runs that were cut short leave a folder in .runs"
+            raise UsageError(name, "no training to resume there", expected="the folder of a run", hint=hint)
+        lock = _locked(folder)
+        if lock is None:
+            raise UsageError(folder, "another process trains there", hint="wait for it, or stop it")
+        own = cls(folder, lock)
+        own._sweep()
+        return own
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._done or not self.checkpoints():
+            self._clear()
+            self._lock.release()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove_empty(self.folder.parent)
+        else:
+            self._sweep()
+            self._lock.release()
+
+    @property
+    def data(self) -> Path:
+        """A folder for encoded data, made when first asked for; it vanishes with the process's work."""
+        folder = self.folder / DATA
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def describe(self, description: dict[str, Any]) -> None:
+        """Write what the run is."""
+        fresh = self.folder / (DESCRIPTION + ".new")
+        fresh.write_text(json.dumps({"format": FORMAT, **description}, indent=2), encoding="utf-8")
+        fresh.replace(self.folder / DESCRIPTION)
+
+    def description(self) -> dict[str, Any]:
+        """What the run is. Raises ModelError for a broken or foreign file."""
+        path = self.folder / DESCRIPTION
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            version = content.pop("format")
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise ModelError(path, f"cannot be read: {error}", hint="train anew without --resume") from error
+        if version != FORMAT:
+            raise ModelError(path, f"format {version}", expected=f"format {FORMAT}", hint="train anew")
+        return content
+
+    def keep_fixed(self, snapshot: Snapshot) -> None:
+        """Keep what the data decided before the first step. Raises OSError."""
+        if not (self.folder / FIXED).exists():
+            write_snapshot(snapshot, self.folder / FIXED)
+
+    def fixed(self) -> Snapshot:
+        """What `keep_fixed` kept."""
+        return read_snapshot(self.folder / FIXED)
+
+    def save(self, snapshot: Snapshot, keep: int) -> None:
+        """Add a checkpoint and remove all but the last ones. Raises OSError; earlier ones then stay."""
+        folder = self.folder / f"{STEP}{snapshot.facts['position']['step']:09d}"
+        if not folder.exists():
+            write_snapshot(snapshot, folder)
+        for old in self.checkpoints()[:-keep]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def checkpoints(self) -> list[Path]:
+        """Checkpoints, oldest first."""
+        return sorted(self.folder.glob(STEP + "*"))
+
+    def latest(self) -> Snapshot:
+        """The last checkpoint. Raises UsageError where there is none, ModelError where it is broken."""
+        found = self.checkpoints()
+        if not found:
+            raise UsageError(self.folder, "no checkpoint yet", hint="train anew without --resume")
+        return read_snapshot(found[-1])
+
+    def finish(self) -> None:
+        """The run has its bundle: nothing is left to go on from."""
+        self._done = True
+
+    def _clear(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name != LOCK:
+                _remove(path)
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half done."""
+        for path in self.folder.iterdir():
+            if path.name == DATA or path.name.startswith("."):
+                _remove(path)
+
+
+def _runs_beside(path: Path) -> Path:
+    return path.parent / RUNS
+
+
+def _names(output: Path) -> Iterator[Path]:
+    beside = _runs_beside(output)
+    yield beside / output.name
+    number = 2
+    while True:
+        yield beside / f"{output.name}-{number}"
+        number += 1
+
+
+def _locked(folder: Path) -> FileLock | None:
+    """The lock of a folder, held; None where another process has it. The system drops it with the process."""
+    lock = FileLock(folder / LOCK, mode=0o600)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

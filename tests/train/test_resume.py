@@ -1,0 +1,276 @@
+"""A training that is cut short and gone on with ends in the bundle of one that was not, to the bit."""
+
+import errno
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, write_snapshot
+from lstmtext.train.course import Course
+from lstmtext.train.loop import training_steps
+from lstmtext.train.runs import RunFolder
+from tests.train.test_loop import start
+
+DATA = Path(__file__).parent.parent.parent / "data"
+FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
+LARGER = ["--set", "encoder.hidden_size=64", "--set", "encoder.embedding_size=64", "--threads", "1"]
+SMALL = ["--set", "encoder.hidden_size=24", "--set", "encoder.embedding_size=16", "--threads", "1"]
+
+
+def bundle_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def command(*options: object) -> list[str]:
+    return [sys.executable, "-m", "lstmtext", "train", *map(str, options)]
+
+
+def run(*options: object, cwd: Path, **more):
+    return subprocess.run(command(*options), cwd=cwd, capture_output=True, text=True, check=False, **more)
+
+
+@pytest.mark.parametrize("accumulated", ["train.average=0.99", "train.average=0"])
+@pytest.mark.parametrize("task", FILES)
+def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_path):
+    def course(name: str):
+        (tmp_path / name).mkdir()
+        model, feed, settings = start(task, tmp_path / name, accumulated)
+        made = Course(model, settings)
+        return made, feed, settings
+
+    def steps(made: Course, feed, settings, count: int) -> list[float]:
+        losses = []
+        while len(losses) < count:  # a pass of the small data may be shorter
+            for report in training_steps(made.model, made.optimizer, feed, settings, "float32", made.position):
+                losses.append(report.loss)
+                if len(losses) == count:
+                    break
+        return losses
+
+    whole, feed, settings = course("whole")
+    torch.manual_seed(7)
+    wanted = steps(whole, feed, settings, 10)
+    first, feed, settings = course("first")
+    torch.manual_seed(7)
+    losses = steps(first, feed, settings, 5)
+    write_snapshot(first.snapshot(), tmp_path / "checkpoint")
+    torch.manual_seed(99)
+    second, feed, settings = course("second")
+    second.restore(read_snapshot(tmp_path / "checkpoint"), "here")
+    losses += steps(second, feed, settings, 5)
+    assert losses == wanted
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, second.model.state_dict()[name]), name
+    moments = [course.optimizer.state_dict()["state"] for course in (whole, second)]
+    assert all(torch.equal(moments[0][k][name], moments[1][k][name]) for k in moments[0] for name in moments[0][k])
+
+
+def kill_at_random(options: list[object], folder: Path, name: str, rng: random.Random) -> bool:
+    """Start a training and kill it a moment after a new checkpoint; False where it came to its end."""
+    runs = folder / ".runs" / name
+    seen = set(runs.glob("step-*"))
+    process = subprocess.Popen(command(*options), cwd=folder, stderr=subprocess.PIPE)
+    while process.poll() is None and set(runs.glob("step-*")) <= seen:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0.0, 0.3))
+    ended = process.poll() is not None
+    process.kill()
+    _, said = process.communicate()
+    assert ended or process.returncode == -signal.SIGKILL
+    assert process.returncode in (0, -signal.SIGKILL), said
+    return not ended
+
+
+@pytest.mark.parametrize(
+    ("task", "kills"),
+    [("classify", 1), *(pytest.param(task, 5, marks=pytest.mark.slow) for task in FILES)],
+)
+def test_killed_trainings_end_in_the_same_bundle(task, kills, tmp_path):
+    data = DATA / FILES[task]
+    common = [data, *SMALL, "--epochs", 4 + 2 * kills, "--set", "train.batch_tokens=256", "--set", "generate.rows=4"]
+    common += ["--set", "checkpoint.steps=3", "--set", "train.precision=float32", "-q"]
+    assert run(*common, "-o", "whole/model", cwd=tmp_path).returncode == 0
+    assert not (tmp_path / "whole" / ".runs").exists()
+    rng = random.Random(f"{task} {kills}")
+    killed = kill_at_random([*common, "-o", "model"], tmp_path, "model", rng)
+    done = int(killed)
+    while killed and done < kills:
+        killed = kill_at_random(["--resume", "model", "-q"], tmp_path, "model", rng)
+        done += killed
+    assert done == kills
+    answer = run("--resume", "model", "-q", cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert bundle_of(tmp_path / "model") == bundle_of(tmp_path / "whole" / "model")
+    assert not (tmp_path / ".runs").exists()
+
+
+@pytest.fixture(scope="module")
+def cut_short(tmp_path_factory):
+    """A folder with data and a run that was killed."""
+    folder = tmp_path_factory.mktemp("cut")
+    shutil.copy(DATA / "reviews.csv", folder / "reviews.csv")
+    options = ["reviews.csv", "-o", "model", *LARGER, "--epochs", 20, "--set", "checkpoint.steps=2", "-q"]
+    assert kill_at_random(options, folder, "model", random.Random(0))
+    return folder
+
+
+@pytest.fixture
+def place(cut_short, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copytree(cut_short, tmp_path / "place"))
+
+
+@pytest.fixture
+def train_here(place, run_here, monkeypatch):
+    """`lstmtext train` in that folder and this process."""
+    monkeypatch.chdir(place)
+    threads = torch.get_num_threads()
+    yield lambda *options: run_here("train", *options)
+    torch.set_num_threads(threads)
+
+
+def test_changed_data_are_named_unless_forced(place, train_here):
+    lines = (place / "reviews.csv").read_text().splitlines()
+    (place / "reviews.csv").write_text("\n".join(lines[:-3]) + "\n")
+    answer = train_here("--resume", "model")
+    assert answer.code == 3
+    assert "reviews.csv: is not what the run was trained on" in answer.err
+    assert "--force" in answer.err
+    assert (place / ".runs" / "model").is_dir()
+    assert train_here("--resume", "model", "--force", "--epochs", "6").code == 0
+    assert (place / "model" / "bundle.json").is_file()
+
+
+def test_changed_settings_are_named_unless_forced(place, train_here):
+    answer = train_here("--resume", "model", "--set", "train.clip=0.5", "--seed", "3")
+    assert answer.code == 2
+    assert "train.clip=1.0 before, 0.5 now" in answer.err
+    assert "train.seed=1 before, 3 now" in answer.err
+    assert train_here("--resume", ".runs/model", "--set", "checkpoint.steps=50", "--set", "train.clip=1").code == 0
+
+
+def test_data_that_moved_are_named_anew(place, train_here):
+    (place / "reviews.csv").rename(place / "moved.csv")
+    assert train_here("--resume", "model").code != 0
+    answer = train_here("--resume", "model", "moved.csv")
+    assert answer.code == 0
+    assert "moved.csv" in json.loads((place / "model" / "bundle.json").read_text())["data"]["files"]
+
+
+def test_what_the_run_decided_cannot_be_given(place, train_here):
+    answer = train_here("--resume", "model", "-o", "other")
+    assert (answer.code, "-o/--output" in answer.err) == (2, True)
+
+
+def test_no_run_there_names_those_that_are(place, train_here):
+    answer = train_here("--resume", "modle")
+    assert answer.code == 2
+    assert "no training to resume there" in answer.err
+    assert ".runs/model" in answer.err
+
+
+def test_a_broken_checkpoint_is_one_line(place, train_here):
+    last = max((place / ".runs" / "model").glob("step-*"))
+    (last / TENSORS).write_bytes(b"torn")
+    answer = train_here("--resume", "model")
+    assert answer.code == 4
+    assert "is no whole checkpoint" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_a_new_training_leaves_the_run_alone_and_names_it(place, train_here):
+    before = bundle_of(max((place / ".runs" / "model").glob("step-*")))
+    answer = train_here("reviews.csv", "-o", "model", *SMALL, "--epochs", "1")
+    assert answer.code == 0
+    assert "--resume .runs/model" in answer.err
+    assert bundle_of(max((place / ".runs" / "model").glob("step-*"))) == before
+
+
+def test_two_processes_do_not_share_a_run(place, train_here):
+    with RunFolder.existing(place / "model"):
+        answer = train_here("--resume", "model")
+    assert (answer.code, "another process trains there" in answer.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_can_be_gone_on_with_to_the_same_bundle(tmp_path):
+    options = [DATA / "reviews.csv", *SMALL, "--epochs", "15", "--set", "train.precision=float32"]
+    assert run(*options, "-o", "whole/model", cwd=tmp_path).returncode == 0
+    process = subprocess.Popen(command(*options, "-o", "model"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if "epoch" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert "lstmtext train --resume .runs/model" in said
+    assert json.loads((tmp_path / "model" / "bundle.json").read_text())["training"]["interrupted"]
+    assert run("--resume", "model", cwd=tmp_path).returncode == 0
+    assert bundle_of(tmp_path / "model") == bundle_of(tmp_path / "whole" / "model")
+
+
+def with_room(size: int):
+    """A limit on the size of files, which stands in for a disk that is full."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+def test_a_disk_that_is_full_before_the_first_step_is_one_line(tmp_path):
+    answer = run(DATA / "reviews.csv", *SMALL, "-o", "model", "-q", cwd=tmp_path, preexec_fn=with_room(200_000))
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert ".runs/model: cannot be written" in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("room", "fits"), [pytest.param(400_000, False, marks=pytest.mark.slow), (1_000_000, True)])
+def test_a_disk_that_fills_up_in_training_loses_nothing(room, fits, place):
+    """Encoded data fit; checkpoints never do, the bundle in the second case."""
+    common = ["--resume", "model", "--force", "--epochs", "4"]
+    answer = run(*common, cwd=place, preexec_fn=with_room(room))
+    assert "no checkpoint at step" in answer.stderr
+    assert "training goes on" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.returncode == (0 if fits else 2)
+    assert (place / "model").exists() == fits
+    if not fits:
+        assert "model: cannot be written" in answer.stderr
+        assert "lstmtext train --resume .runs/model" in answer.stderr
+        assert run(*common, cwd=place).returncode == 0
+    assert (place / "model" / "bundle.json").is_file()
+
+
+def test_a_checkpoint_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
+    with RunFolder.new(tmp_path / "model") as folder:
+        folder.save(Snapshot({"a": torch.ones(2)}, {"position": {"step": 1}}), keep=1)
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr("lstmtext.train.checkpoint.save_file", full)
+        with pytest.raises(OSError, match="No space"):
+            folder.save(Snapshot({"a": torch.zeros(2)}, {"position": {"step": 2}}), keep=1)
+        assert [path.name for path in folder.checkpoints()] == ["step-000000001"]
+        assert folder.latest().tensors["a"].tolist() == [1.0, 1.0]
+    assert sorted(path.name for path in folder.folder.iterdir()) == ["lock", "step-000000001"]
+
+
+def test_checkpoints_beyond_the_last_ones_go(tmp_path):
+    with RunFolder.new(tmp_path / "model") as folder:
+        for step in range(1, 6):
+            folder.save(Snapshot({"a": torch.full((2,), float(step))}, {"position": {"step": step}}), keep=2)
+        assert [path.name[-1] for path in folder.checkpoints()] == ["4", "5"]
+        assert json.loads((folder.checkpoints()[0] / FACTS).read_text())["position"]["step"] == 4
