@@ -89,9 +89,9 @@ class Bundle:
         present = ", ".join(f"'{own}' ({info.task})" for own, info in self.info.heads.items())
         wanted = f"head '{name}'" if name else f"head for {task}"
         found = f"no {wanted}" if not heads else "more than one head fits"
-        raise ModelError(
-            self.folder, f"{found}; it has {present}", hint="name another with --head, or use another bundle"
-        )
+        named = name or heads
+        hint = "name another with --head, or use another bundle" if named else f"use a bundle trained to {task}"
+        raise ModelError(self.folder, f"{found}; it has {present}", hint=hint)
 
     def arrays(self, prefix: str = "") -> dict[str, Floats]:
         """Weights whose names begin with a prefix, without it."""
@@ -164,7 +164,7 @@ def save_bundle(
         (fresh / WEIGHTS).chmod(0o666 & ~umask())  # the library writes it for its owner alone
         (fresh / GRAPH).write_bytes(graph)
         (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8", errors="backslashreplace")
-        files = {path.name: _digest(path) for path in sorted(fresh.iterdir()) if path.is_file()}
+        files = {name: _digest(fresh / name) for name in (WEIGHTS, GRAPH, TOKENIZER)}  # a card may be edited
         (fresh / DESCRIPTION).write_text(
             json.dumps({"format": FORMAT, **_plain(info), "files": files}, indent=2, ensure_ascii=False) + "\n",
             encoding="utf-8",
@@ -174,7 +174,7 @@ def save_bundle(
 
 def is_bundle(folder: Path) -> bool:
     """Whether a folder is a bundle and holds nothing else, so that it may be replaced."""
-    return {path.name for path in folder.iterdir()} == {DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD}
+    return {path.name for path in folder.iterdir()} | {CARD} == {DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD}
 
 
 def model_card(name: str, info: BundleInfo) -> str:

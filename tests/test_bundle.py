@@ -37,7 +37,14 @@ def saved_again(bundle: Bundle, folder, **changes) -> None:
     save_bundle(folder, info, bundle.tokenizer, bundle.arrays(), (bundle.folder / "runtime.onnx").read_bytes())
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx", "README.md"])
+def test_a_card_may_be_edited_or_be_gone(copy):
+    (copy / "README.md").write_text("Trained for the town's letters.")
+    load_bundle(copy)
+    (copy / "README.md").unlink()
+    load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx"])
 def test_a_changed_byte_of_any_file_is_noticed(copy, name):
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1

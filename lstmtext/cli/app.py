@@ -15,6 +15,7 @@ from lstmtext import __version__
 from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, tag, train
 from lstmtext.cli.streams import abandon, remark
 from lstmtext.errors import ExitCode, Interrupted, UserError
+from lstmtext.folders import NO_ROOM
 
 app = typer.Typer(
     help="Train small private text models on your own data, on a CPU, and run them in shell pipes, offline.",
@@ -64,7 +65,7 @@ def main() -> NoReturn:
     for ending in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C, unless told to ignore it (nohup)
         if signal.getsignal(ending) == signal.SIG_DFL:
             signal.signal(ending, _interrupt)
-    code, message = _run(debug=debug)
+    code, message = _run(debug=debug) if sys.stdout else (ExitCode.USAGE, "standard output: is closed")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: one more Ctrl-C must not change the exit code
     if message:
         remark(message)
@@ -96,11 +97,15 @@ def _explain(error: BaseException) -> tuple[int, str]:
         case KeyboardInterrupt():
             return ExitCode.INTERRUPTED, "interrupted"
         case TyperException():
-            return ExitCode.USAGE, f"{error.format_message().rstrip('.')}. See lstmtext COMMAND --help."
+            said = error.format_message()
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "lstmtext"
+            return ExitCode.USAGE, f"{said}{'' if said.endswith(('.', '?')) else '.'} See {command} --help."
         case UserError() | Interrupted():
             return error.exit_code, str(error)
         case OSError():
-            return ExitCode.UNEXPECTED, str(error)
+            place = error.filename or ("standard output" if error.errno in NO_ROOM else "")
+            return ExitCode.UNEXPECTED, f"{place}: {error.strerror}" if place else str(error)
     return ExitCode.UNEXPECTED, f"unexpected {type(error).__name__}: {error}; see --debug"
 
 

@@ -1,6 +1,7 @@
 """`lstmtext classify`: a label and its probability for each line."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,7 +41,8 @@ def classify(
     output = options.chosen_format(format_name, OUTPUTS)
     bundle = load_bundle(model)
     predictor = TextPredictor(bundle, *bundle.head(head, "classify"))
-    lines = RecordLines(text_column, as_json=output == "jsonl")
+    say = partial(remark, quiet=quiet)
+    lines = RecordLines(file, text_column, as_json=output == "jsonl", say=say)
     cut = 0
 
     def answers(records: list[dict[str, object]]) -> tuple[list[str], int]:
@@ -50,9 +52,9 @@ def classify(
         write_lines(written)
         cut += shortened
     if cut:
-        remark(f"texts longer than the model reads, without their middle: {cut}", quiet=quiet)
+        say(f"texts longer than the model reads, without their middle: {cut}")
     for text in lines.remarks():
-        remark(text, quiet=quiet)
+        say(text)
 
 
 def answer_lines(

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import read_groups, remark, write_text
+from lstmtext.cli.streams import json_line, read_groups, remark, write_lines, write_text
 from lstmtext.config import Sampling
 
+OUTPUTS = ("text", "jsonl")
 D = Sampling()
 Prompt = Annotated[str | None, typer.Option("--prompt", help="Text to go on from; else standard input, one a line.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw from the likeliest that hold this probability.")]
@@ -30,15 +32,18 @@ def generate(
     repetition_penalty: RepetitionPenalty = D.repetition_penalty,
     stop: Stop = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = D.seed,
+    format_name: Annotated[str, typer.Option("--format", help="text or jsonl.")] = "text",
     head: options.Head = None,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Write text that goes on from a prompt, as it is drawn.
 
-    Each sample starts with its prompt and ends with a line end; an empty line stands between samples.
+    Each sample starts with its prompt and ends with a line end; an empty line stands between samples. With --format
+    jsonl each is one line, an object with the prompt and the text that goes on from it.
 
     \b
     lstmtext generate -m checkpoints/prose --prompt "The ferry" --max-tokens 60
+    lstmtext generate -m checkpoints/prose --prompt "The ferry" --samples 3 --format jsonl
     """
     import numpy as np
 
@@ -46,6 +51,7 @@ def generate(
     from lstmtext.decoding.generation import generate_text
     from lstmtext.runtime.predictors import LanguagePredictor
 
+    as_json = options.chosen_format(format_name, OUTPUTS) == "jsonl"
     sampling = Sampling(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed)
     bundle = load_bundle(model)
     predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"))
@@ -54,10 +60,13 @@ def generate(
     for text in prompts:
         rng = np.random.default_rng(seed)  # afresh, so that the text does not depend on the prompts before
         for _ in range(samples):
-            write_text("\n" * bool(count) + text)
-            for piece in generate_text(predictor, bundle.tokenizer, text, sampling, rng):
-                write_text(piece)
-            write_text("\n")
+            pieces = generate_text(predictor, bundle.tokenizer, text, sampling, rng)
+            if as_json:
+                write_lines([json_line({"prompt": text, "text": "".join(pieces)})])
+            else:
+                write_text("\n" * bool(count) + text)
+                for piece in chain(pieces, "\n"):
+                    write_text(piece)
             count += 1
     if not count:
         remark("no prompts on standard input; give one with --prompt", quiet=quiet)
@@ -70,7 +79,7 @@ def _clean(prompt: str) -> str:
 
 def _prompts() -> Iterator[str]:
     """Lines of standard input, or one empty prompt where that is a terminal."""
-    if sys.stdin.isatty():
+    if sys.stdin and sys.stdin.isatty():
         yield ""
         return
     for lines in read_groups("-"):

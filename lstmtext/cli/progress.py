@@ -74,7 +74,7 @@ class TrainingProgress:
         mark = "*" if validation.improved else " "
         self.remark(
             f"epoch {report.epochs:6.2f}  loss {validation.loss:.4f}  "
-            f"{validation.score_name} {validation.score:.4f} {mark} best {validation.best:.4f}  "
+            f"{validation.score_name} {validation.score:.4f} {mark} kept {validation.best:.4f}  "
             f"{validation.tokens_per_second:,.0f} tokens/s  {validation.seconds:.0f} s, {left:.0f} s left"
         )
 

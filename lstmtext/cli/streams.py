@@ -8,13 +8,15 @@ import json
 import os
 import select
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Protocol, TextIO, cast
 
 from lstmtext.data.sources import UNREADABLE, open_bytes
 from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError
 
+TABLES = (".csv", ".tsv")
 REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GROUP_BYTES = 1 << 17
@@ -61,15 +63,18 @@ def read_groups(name: str) -> Iterator[list[str]]:
 
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines to standard output and flush, so that the reader of a pipe has them now."""
-    content = "".join(line + "\n" for line in lines)
-    sys.stdout.buffer.write(content.encode("utf-8", "replace"))
-    sys.stdout.buffer.flush()
+    write_text("".join(line + "\n" for line in lines))
 
 
 def write_text(text: str) -> None:
-    """Write a piece of text to standard output at once."""
-    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-    sys.stdout.buffer.flush()
+    """Write a piece of text to standard output at once. Raises OSError that names it, BrokenPipeError as it is."""
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def remark(text: str, *, quiet: bool = False) -> None:
@@ -102,10 +107,14 @@ def free_key(key: str, prefix: str, record: Mapping[str, object]) -> str:
 class RecordLines:
     """Lines of input as records that hold their text under `column`."""
 
-    def __init__(self, text_column: str | None, *, as_json: bool) -> None:
+    def __init__(self, name: str, text_column: str | None, *, as_json: bool, say: Callable[[str], None]) -> None:
+        if Path(name).suffix.lower() in TABLES:
+            say(f"{name} is read line by line, its header too; JSON lines can name their text")
         self.column = text_column or "text"
         self._as_json = as_json or text_column is not None
         self._only_json = text_column is not None
+        self._say = say
+        self._read = 0
         self.strays = 0
         """Lines that should hold a text under the column and do not; they were read as plain lines."""
         self.broken = 0
@@ -115,17 +124,20 @@ class RecordLines:
         """A record a line; where JSON is expected, an object with a text is taken as it is."""
         records: list[dict[str, object]] = []
         for line in lines:
+            self._read += 1
             self.broken += REPLACEMENT in line
-            records.append(self._parse(line) if self._as_json else {self.column: line})
+            if self._as_json:
+                records.append(self._parse(line))
+            else:
+                if self._read == 1 and _json_object(line):
+                    self._say("the first line is a JSON object and read as plain text; --format jsonl reads its text")
+                records.append({self.column: line})
         return records
 
     def remarks(self) -> Iterator[str]:
         """What the user should know at the end."""
-        if self.strays:
-            yield (
-                f"{self.strays} lines are no JSON objects with a text under '{self.column}' and were read as plain "
-                "lines; name another key with --text-column"
-            )
+        if self.strays > 1:
+            yield f"lines without a text under '{self.column}', read as plain text: {self.strays}"
         if self.broken:
             yield f"lines with bytes that are not UTF-8, now U+FFFD: {self.broken}; iconv converts files"
 
@@ -133,7 +145,14 @@ class RecordLines:
         record = _json_object(line)
         if record is not None and isinstance(record.get(self.column), str):
             return record
-        self.strays += record is not None or self._only_json
+        if record is not None or self._only_json or line.lstrip().startswith("{"):
+            self.strays += 1
+            if self.strays == 1:
+                found = f"it has {', '.join(map(repr, record))}" if record else "it is no JSON object"
+                self._say(
+                    f"line {self._read} has no text under '{self.column}' ({found}) and is read as plain text; "
+                    "--text-column names another key"
+                )
         return {self.column: line}
 
 

@@ -1,5 +1,6 @@
 """`lstmtext tag`: the tags of the words of each line."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -39,7 +40,8 @@ def tag(
     predictor = SentencePredictor(bundle, *bundle.head(head, "tag"))
     has_spans = is_bio(predictor.tags)
     split = split_on_spaces if pretokenized else split_words
-    lines = RecordLines(text_column, as_json=format_name == "jsonl")
+    say = partial(remark, quiet=quiet)
+    lines = RecordLines(file, text_column, as_json=format_name == "jsonl", say=say)
 
     def tagged(records: list[dict[str, object]]) -> list[str]:
         words = [split(str(record[lines.column])) for record in records]
@@ -50,4 +52,4 @@ def tag(
     for written in in_order(map(lines.parse, read_groups(file)), tagged, threads):
         write_lines(written)
     for text in lines.remarks():
-        remark(text, quiet=quiet)
+        say(text)

@@ -93,11 +93,22 @@ def find_column(
     chosen = given if given is not None else guess(names, customary)
     if chosen is None or chosen not in names:
         wanted = given or customary[0]
-        free = [name for name in names if guess([name], ALL_NAMES) is None]
-        proposed = f"{flag} {shlex.quote(free[0]) if len(free) == 1 else 'NAME'}"
         raise DataError(
             place,
             f"no column '{wanted}'; found {', '.join(repr(name) for name in names) or 'none'}",
-            hint=f"name it with {proposed}" if flag else f"call it {' or '.join(customary)}",
+            hint=_next_step(list(names), customary, flag),
         )
     return chosen
+
+
+def _next_step(names: list[str], customary: tuple[str, ...], flag: str | None) -> str:
+    """What to try where a column is not found."""
+    if len(names) == 1 and any(mark in names[0] for mark in ",;\t"):
+        return "the fields seem to be parted by something else; try --format csv or --format tsv"
+    if flag is None:
+        return f"call it {' or '.join(customary)}"
+    free = [name for name in names if guess([name], ALL_NAMES) is None]
+    likely = guess(names, customary) or (free[0] if len(free) == 1 else None)
+    if likely is None and any(" " in name.strip() for name in names):
+        return f"the first line must name the columns; else name it with {flag} NAME"
+    return f"name it with {flag} {shlex.quote(likely) if likely else 'NAME'}"

@@ -35,6 +35,12 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     if [source.name for source in (*train, *valid)].count("-") > 1:
         raise UsageError("standard input", "named more than once", expected="- once")
     remarks = []
+    if len(train) + len(valid) > len(request.data) + len(request.valid):
+        remarks.append("folders stand for " + ", ".join(source.name for source in (*train, *valid)))
+    if request.columns.text is not None and request.columns.text == request.columns.label:
+        raise UsageError(
+            "--label-column", f"'{request.columns.text}' is the column of the text too", expected="another"
+        )
     columns = replace(request.columns, usual={"format": train[0].format})
     unseen_rows = train[0].once and train[0].format in ROW_READERS  # cannot be looked at twice
     task = request.task

@@ -17,7 +17,8 @@ from lstmtext.data.encoded import EncodedData, Facts, Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
 from lstmtext.data.splits import stratified_split
-from lstmtext.errors import DataError
+from lstmtext.errors import DataError, UserError
+from lstmtext.folders import NO_ROOM
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_vocabulary
 from lstmtext.text.examples import sentence_examples, text_examples
@@ -50,9 +51,14 @@ class DataPlan:
 def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
     """Read and encode the data of a plan; Arrow files go into the `work` folder.
 
-    Raises DataError for data that nothing can be learned from.
+    Raises DataError for data that nothing can be learned from, UserError where the work folder is full.
     """
-    return _PREPARERS[plan.task](plan, settings, work)
+    try:
+        return _PREPARERS[plan.task](plan, settings, work)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise UserError(work.parent, f"cannot be written: {error.strerror}", hint="make room there") from error
+        raise
 
 
 def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
@@ -66,7 +72,11 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
     train, valid = _read_splits(plan, settings, work, rows, features, key="label")
     names = Labels.collect(train.unique("label"))
     if len(names) < 2:
-        raise DataError(plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two")
+        hidden = not plan.valid and len(valid.unique("label")) > len(set(valid.unique("label")) & set(names.names))
+        hint = "the rows of others are held out for validation; give --valid FILE, or more rows" if hidden else ""
+        raise DataError(
+            plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two", hint=hint
+        )
     settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
     every = _with_unknown(plan, names, Labels.collect(valid.unique("label")), "labels")
     facts = Counter[str]()
@@ -207,7 +217,11 @@ def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Lab
     if len(unknown) == len(held):
         place = (plan.valid or plan.train)[0].place()
         shown, expected = (", ".join(map(repr, some[:5])) for some in (held.names, names.names))
-        raise DataError(place, f"none of its {kind} occurs in training; found {shown}", expected=f"some of {expected}")
+        found = f"none of its {kind} occurs in training; found {shown}"
+        hint = (
+            "" if plan.valid else f"a part of it is held out for validation; are its {kind} numbers, or all different?"
+        )
+        raise DataError(place, found, expected=f"some of {expected}", hint=hint)
     return Labels((*names.names, *unknown))
 
 

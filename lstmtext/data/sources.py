@@ -147,6 +147,8 @@ def read_lines(source: Source) -> Iterator[tuple[int, str]]:
 def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
     """The bytes of a file or of standard input ("-"), unpacked where the name ends in `.gz`."""
     if name == "-":
+        if sys.stdin is None:
+            raise DataError("standard input", "is closed", hint="give a file, or a pipe")
         return nullcontext(sys.stdin.buffer)
     if name.endswith(".gz"):
         return cast(IO[bytes], gzip.open(name, "rb"))

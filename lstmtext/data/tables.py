@@ -60,7 +60,8 @@ def parse_object(line: str, place: str) -> Row:
     except (ValueError, RecursionError) as error:
         raise DataError(place, f"is not JSON: {error}", expected='an object, such as {"text": "…"}') from error
     if not isinstance(row, dict):
-        raise DataError(place, f"holds a JSON {type(row).__name__}", expected='an object, such as {"text": "…"}')
+        found, expected = f"holds a JSON {type(row).__name__}", 'one object a line, such as {"text": "…"}'
+        raise DataError(place, found, expected=expected, hint="jq -c '.[]' parts a list")
     return row
 
 

@@ -14,8 +14,8 @@ from lstmtext.data.columns import Columns
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
-from lstmtext.errors import DataError, ModelError, UsageError, UserError
-from lstmtext.folders import NO_ROOM, check_output
+from lstmtext.errors import DataError, ModelError, UsageError
+from lstmtext.folders import check_output
 from lstmtext.resolve import differences, settings_from_sections, with_kept
 from lstmtext.sizes import fit_training
 from lstmtext.train.run import Listener, TrainJob, set_threads, train
@@ -181,12 +181,7 @@ def _prepared(
     if encoder is not None:
         settings = with_encoder(settings, plan.task, encoder)
         plan = replace(plan, tokenizer=encoder.tokenizer)
-    try:
-        data = prepare(plan, settings, run.data)
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise UserError(run.folder, f"cannot be written: {error.strerror}", hint="make room there") from error
-        raise
+    data = prepare(plan, settings, run.data)
     if data.facts.columns != plan.columns.known():  # what could not be read ahead
         remark(columns_remark(data.facts.columns))
     return data, data.settings

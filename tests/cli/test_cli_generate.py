@@ -1,5 +1,6 @@
 """`generate`: prompts in, text out, the same for the same seed."""
 
+import json
 import subprocess
 
 from tests.conftest import COMMAND, ENVIRONMENT
@@ -65,3 +66,12 @@ def test_no_prompts_write_nothing_and_say_so(run_process, generate_bundle):
     done = run_process("generate", "-m", generate_bundle)
     assert (done.code, done.out) == (0, b"")
     assert "--prompt" in done.err
+
+
+def test_samples_as_json_lines_are_those_of_plain_text(run_process, generate_bundle):
+    words = ["generate", "-m", generate_bundle, "--samples", "2", "--max-tokens", "30"]
+    lines = run_process(*words, "--format", "jsonl", given=b"The ferry\nAnna\n").out.decode().splitlines()
+    records = [json.loads(line) for line in lines]
+    plain = run_process(*words, given=b"The ferry\nAnna\n").out.decode()
+    assert [record["prompt"] for record in records] == ["The ferry"] * 2 + ["Anna"] * 2
+    assert plain == "\n".join(record["prompt"] + record["text"] + "\n" for record in records)

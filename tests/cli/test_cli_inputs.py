@@ -37,12 +37,21 @@ def test_a_text_column_is_read_whatever_the_output(run_process, bundle_of, comma
 def test_objects_without_the_text_are_counted(run_process, bundle_of, command):
     done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n{"text": "y"}\n')
     assert len(done.out.splitlines()) == 2
-    assert "1 lines are no JSON objects with a text under 'text'" in done.err
+    assert "line 1 has no text under 'text' (it has 'body') and is read as plain text" in done.err
     mixed = b'  {"body": "x"}\n{"broken\nplain\n'
     done = run_process(command, "-m", bundle_of(command), "--text-column", "body", "--format", "jsonl", given=mixed)
-    assert "2 lines are no JSON objects with a text under 'body'" in done.err
+    assert "line 2 has no text under 'body' (it is no JSON object)" in done.err
+    assert "lines without a text under 'body', read as plain text: 2" in done.err
     quiet = run_process(command, "-q", "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n')
     assert not quiet.err
+
+
+@pytest.mark.parametrize("command", ["classify", "tag"])
+def test_json_and_tables_that_are_read_as_text_are_remarked(run_process, bundle_of, command, data):
+    done = run_process(command, "-m", bundle_of(command), given=b'{"text": "x"}\n')
+    assert "the first line is a JSON object and read as plain text; --format jsonl" in done.err
+    done = run_process(command, data / "reviews.csv", "-m", bundle_of(command))
+    assert "reviews.csv is read line by line" in done.err
 
 
 def test_words_and_tags_that_were_there_are_kept_as_gold(run_process, tag_bundle):

@@ -3,6 +3,7 @@
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_a_full_disk_gives_one_clear_line(start_process, bundle_of, tmp_path, wo
     assert process.returncode == 1
     assert said.startswith("lstmtext: ")
     assert said.count("\n") == 1
-    assert "No space left" in said
+    assert said == "lstmtext: standard output: No space left on device\n"
 
 
 def test_a_reader_that_never_reads_ends_info_quietly(start_process, classify_bundle):
@@ -89,3 +90,14 @@ def test_the_runtime_writes_nothing_and_reports_nothing(classify_bundle, tmp_pat
     environment = {**kept, "HOME": str(tmp_path)}
     subprocess.run(words, input=LINE, env=environment, check=True, capture_output=True, timeout=WAIT_SECONDS)
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    ("closed", "said"), [("<&-", "standard input: is closed"), (">&-", "standard output: is closed")]
+)
+def test_a_closed_stream_is_one_clear_line(classify_bundle, closed, said):
+    command = f"{sys.executable} -m lstmtext classify -m {classify_bundle} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode in (2, 3)
+    assert f"{name}: is closed" in done.stderr
+    assert done.stderr.count("\n") == 1

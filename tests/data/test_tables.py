@@ -76,7 +76,7 @@ def test_a_field_may_be_longer_than_the_limit_of_the_csv_module(tmp_path: Path):
         ("a.jsonl", b'{"text": "a", "label": "x"}\n{"text": "a"}\n', ":2: 'label' holds nothing; expected a text"),
         ("a.jsonl", b'{"text": ["a"], "label": "x"}\n', ":1: 'text' holds list; expected a text"),
         ("a.jsonl", b'{"text": "a"\n', ":1: is not JSON: "),
-        ("a.jsonl", b"\n[1]\n", ":2: holds a JSON list; expected an object"),
+        ("a.jsonl", b"\n[1]\n", ":2: holds a JSON list; expected one object a line"),
         ("a.jsonl", b"[" * 200_000, ":1: is not JSON: "),
     ],
 )
@@ -186,3 +186,15 @@ def test_a_bundle_is_no_data(tmp_path: Path):
     written(tmp_path, "bundle.json", "{}")
     with pytest.raises(UsageError, match="is a bundle; expected data; give a bundle to -m or --encoder"):
         find_sources([str(tmp_path)])
+
+
+def test_a_wrong_column_or_separator_leads_to_the_right_one(tmp_path):
+    def said(content: bytes, text: str | None, name: str = "a.csv") -> str:
+        source = find_source(str(written(tmp_path, name, content)))
+        with pytest.raises(DataError) as caught:
+            list(read_texts([source], Columns(text), labelled=False))
+        return str(caught.value)
+
+    assert said(b"message,category,when\na,b,c\n", "foo").endswith("name it with --text-column message")
+    assert said(b"message,category\na,b\n", "foo", "a.tsv").endswith("try --format csv or --format tsv")
+    assert "the first line must name the columns" in said(b"bread or noodles?,food\na,b\n", None)
