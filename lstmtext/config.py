@@ -121,6 +121,8 @@ class TrainSettings:
     """Seconds that training may take; 0 sets no limit. The schedule ends with budget or epochs, whichever is first."""
     batch_tokens: int = bounded(0, 0, 10_000_000)
     """Most token places (padding included) in a batch of texts or sentences; 0 lets their number decide."""
+    accumulate: int = bounded(1, 1, 100_000)
+    """Batches whose gradients make one step, where one batch that large does not fit into memory."""
     learning_rate: float = bounded(2e-3, 1e-8, 10.0)
     """Peak step size of AdamW."""
     warmup: float = bounded(0.05, 0.0, 1.0)
@@ -141,6 +143,8 @@ class TrainSettings:
     """Share of the records held out where no validation data are given."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the matrix products; auto takes bfloat16 where the processor has instructions for it."""
+    report: bool = True
+    """Write a page of curves, scores and the worst validation records beside the bundle."""
     seed: int = bounded(1, 0, 2**32 - 1)
     """Seed of every random choice."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -68,7 +68,7 @@ class LabelScores:
 
 @dataclass
 class TagScores:
-    """Gold against predicted tag sequences: accuracy of words, and F1 of spans where tags are BIO."""
+    """Gold against predicted tag sequences: accuracy of words, and F1 of spans where tags are BIO, else of tags."""
 
     tags: Sequence[str]
     """The model's tags: they decide whether spans are counted."""
@@ -77,18 +77,24 @@ class TagScores:
     spans: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     matched: Counter[str] = field(default_factory=Counter)
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Gold and predicted tags of words."""
 
     def add(self, gold: Sequence[str], predicted: Sequence[str]) -> None:
         """Count one sentence."""
         self.correct += sum(own == other for own, other in zip(gold, predicted, strict=True))
         self.words += len(gold)
+        self.pairs.update(zip(gold, predicted, strict=True))
         wanted, made = set(bio_spans(gold)), set(bio_spans(predicted))
         self.spans.update(span.label for span in wanted)
         self.found.update(span.label for span in made)
         self.matched.update(span.label for span in wanted & made)
 
     def scores(self) -> Scores:
-        """Accuracy over words; with BIO tags also span_precision, span_recall, span_f1 and the same per label."""
+        """Accuracy over words; with BIO tags also span_precision, span_recall, span_f1 and the same per label.
+
+        With other tags, the same per tag, and the confusion matrix.
+        """
         scores: Scores = {"accuracy": self.correct / self.words if self.words else 0.0}
         if is_bio(self.tags):
             rates = _rates(self.matched.total(), self.found.total(), self.spans.total())
@@ -97,7 +103,16 @@ class TagScores:
                 name: _rates(self.matched[name], self.found[name], self.spans[name])
                 for name in sorted(self.spans | self.found)
             }
-        return scores
+            return scores
+        wanted, found = Counter[str](), Counter[str]()
+        for (gold, predicted), count in self.pairs.items():
+            wanted[gold] += count
+            found[predicted] += count
+        names = sorted(wanted | found)
+        return scores | {
+            "labels": {name: _rates(self.pairs[name, name], found[name], wanted[name]) for name in names},
+            "confusion": {gold: {tag: self.pairs[gold, tag] for tag in names} for gold in sorted(wanted)},
+        }
 
 
 @dataclass

@@ -62,7 +62,7 @@ def test_nats_are_those_of_scikit_learn():
 
 def test_nothing_counted_scores_zero():
     assert LabelScores(NAMES).scores()["accuracy"] == LabelScores(NAMES).scores()["macro_f1"] == 0.0
-    assert TagScores(("NOUN",)).scores() == {"accuracy": 0.0}
+    assert TagScores(("NOUN",)).scores() == {"accuracy": 0.0, "labels": {}, "confusion": {}}
     assert LanguageScores().scores() == {}
 
 
@@ -105,10 +105,14 @@ def test_bio_tags_without_any_span_still_have_a_span_score():
     assert counted.scores()["span_f1"] == 0.0
 
 
-def test_tags_without_a_scheme_have_an_accuracy_only():
+def test_tags_without_a_scheme_have_rates_of_each_tag():
     counted = TagScores(("NOUN", "VERB"))
     counted.add(["NOUN", "VERB"], ["NOUN", "NOUN"])
-    assert counted.scores() == {"accuracy": 0.5}
+    scores = counted.scores()
+    assert scores["accuracy"] == 0.5
+    assert scores["labels"]["NOUN"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
+    assert scores["labels"]["VERB"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert scores["confusion"] == {"NOUN": {"NOUN": 1, "VERB": 0}, "VERB": {"NOUN": 1, "VERB": 0}}
 
 
 def test_rates_of_a_text_are_what_one_reckons_by_hand():

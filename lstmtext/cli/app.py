@@ -66,7 +66,8 @@ def main() -> NoReturn:
         if signal.getsignal(ending) == signal.SIG_DFL:
             signal.signal(ending, _interrupt)
     code, message = _run(debug=debug) if sys.stdout else (ExitCode.USAGE, "standard output: is closed")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: one more Ctrl-C must not change the exit code
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # all is done: one more must not change the exit code
+        signal.signal(ending, signal.SIG_IGN)
     if message:
         remark(message)
     sys.exit(code)

@@ -45,6 +45,9 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="With --resume: go on though data or settings changed.")
     ] = False,
+    log_dir: Annotated[
+        Path | None, typer.Option("--log-dir", help="Folder for TensorBoard's files and each step as a line of JSON.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Train a model; the task is read from the data.
@@ -58,7 +61,10 @@ def train(
     lstmtext train --resume checkpoints/reviews
     """
     from lstmtext.cli.progress import TrainingProgress
+    from lstmtext.train.ranks import leads
     from lstmtext.train.start import TrainRequest, resume_training, start_training
+
+    quiet = quiet or not leads()
 
     flags = {
         "train.epochs": epochs,
@@ -85,7 +91,8 @@ def train(
                 progress,
                 progress.remark,
                 force=force,
-            ).output
+                log_dir=log_dir,
+            )
         else:
             columns = Columns(text_column, label_column, tag_column)
             asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
@@ -95,6 +102,7 @@ def train(
                 lambda name: options.settings_of(name, config, assignments, flags),
                 progress,
                 progress.remark,
+                log_dir=log_dir,
             )
     remark(f"saved {output}", quiet=quiet)
 

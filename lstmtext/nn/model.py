@@ -35,11 +35,20 @@ class Model(nn.Module):
         """Where the weights are."""
         return self.encoder.embedding_VD.device
 
-    def loss(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, int, StreamState | None]:
+    def loss(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, float, StreamState | None]:
         """Summed loss in nats, the count it is a sum over, and the state that the next window goes on from."""
         encoding, after = self.encode(batch, carried)
         total, count = self.head.loss(encoding, batch)  # type: ignore[arg-type]  # a task's batches fit its head
         return total, count, after
+
+    def forward(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, StreamState | None]:
+        """The summed loss of a batch and the state to go on from, as a training step calls it."""
+        total, _, after = self.loss(batch, carried)
+        return total, after
+
+    def count(self, batch: Batch) -> float:
+        """What the loss of a batch is a sum over."""
+        return self.head.count(batch)  # type: ignore[arg-type]  # a task's batches fit its head
 
     @torch.no_grad()
     def predict(self, batch: Batch, carried: StreamState | None = None) -> tuple[Floats, StreamState | None]:

@@ -5,6 +5,7 @@ Left out: what a step does (`loop`), where snapshots are kept (`runs`).
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -91,51 +92,62 @@ class Course:
         """What the data decided before the first step."""
         return Snapshot(fixed_tensors(self.model), {})
 
-    def snapshot(self) -> Snapshot:
-        """All that the rest of the training depends on, the state of every random generator included.
+    def of_rank(self) -> dict[str, Tensor]:
+        """What only this rank holds: the states that its rows are read on from, and its random generators."""
+        own = _named("carried", {name: value.cpu() for name, value in _flat(self.position.carried).items()})
+        own["random.cpu"] = torch.get_rng_state()
+        if self.model.device.type == "cuda":
+            own["random.cuda"] = torch.cuda.get_rng_state(self.model.device)
+        return own
 
-        Losses must be settled.
-        """
+    def snapshot(self, of_ranks: Sequence[dict[str, Tensor]]) -> Snapshot:
+        """All that the rest of the training depends on, with what each rank holds. Losses must be settled."""
         tensors = _named("model", moving_tensors(self.model))
         if self.kept is not self.model:
             tensors |= _named("average", moving_tensors(self.kept))
         tensors |= _named("best", self.best.weights)
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= _named(f"optimizer.{index}", state)
-        tensors |= _named("carried", _flat(self.position.carried))
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self.model.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.model.device)
+        for rank, own in enumerate(of_ranks):
+            tensors |= _named(f"rank.{rank}", own)
         position = {key: value for key, value in vars(self.position).items() if key != "carried"}
         best = {key: value for key, value in asdict(self.best).items() if key != "weights"}
-        own = {"tokens": self.tokens, "epochs": self.epochs, "looks": self.looks, "losses": self.losses.read}
-        return Snapshot(tensors, {"position": position, "best": best, **own})
+        numbers = {"tokens": self.tokens, "epochs": self.epochs, "looks": self.looks, "losses": self.losses.read}
+        return Snapshot(tensors, {"position": position, "best": best, **numbers})
 
-    def restore(self, snapshot: Snapshot, place: object) -> None:
-        """Go on from a snapshot. Raises ModelError where it was made by another model."""
-        groups: dict[str, dict[str, Tensor]] = {}
-        for name, value in snapshot.tensors.items():
-            kind, _, rest = name.partition(".")
-            groups.setdefault(kind, {})[rest] = value
+    def restore(self, snapshot: Snapshot, place: object, rank: int = 0) -> None:
+        """Go on from a snapshot; a rank that it knows nothing of begins with fresh rows and dropout.
+
+        Raises ModelError where it was made by another model.
+        """
+        groups = _grouped(snapshot.tensors)
         _copy_into(moving_tensors(self.model), groups["model"], place)
         if self.kept is not self.model:
             _copy_into(moving_tensors(self.kept), groups.get("average", groups["model"]), place)
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, value in groups.get("optimizer", {}).items():
-            index, _, key = name.partition(".")
-            states.setdefault(int(index), {})[key] = value
+        states = {int(index): own for index, own in _grouped(groups.get("optimizer", {})).items()}
         self.optimizer.load_state_dict({"state": states, "param_groups": self.optimizer.state_dict()["param_groups"]})
         facts: dict[str, Any] = snapshot.facts
         device = self.model.device
-        carried = {key: value.to(device) for key, value in groups.get("carried", {}).items()}
+        of_rank = _grouped(_grouped(groups["rank"]).get(str(rank), {}))
+        carried = {key: value.to(device) for key, value in of_rank.get("carried", {}).items()}
         self.position = Position(**facts["position"], carried=_stream_state(carried))
         weights = {name: value.to(device) for name, value in groups.get("best", {}).items()}
         self.best = Best(weights, **facts["best"])
         self.tokens, self.epochs, self.looks = facts["tokens"], facts["epochs"], facts["looks"]
         self.losses.read = list(facts["losses"])
-        torch.set_rng_state(groups["random"]["cpu"])
-        if device.type == "cuda" and "cuda" in groups["random"]:
-            torch.cuda.set_rng_state(groups["random"]["cuda"], device)
+        if "random" in of_rank:
+            torch.set_rng_state(of_rank["random"]["cpu"])
+        if device.type == "cuda" and "cuda" in of_rank.get("random", {}):
+            torch.cuda.set_rng_state(of_rank["random"]["cuda"], device)
+
+
+def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Tensors by the first part of their name, which is taken off."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        kind, _, rest = name.partition(".")
+        groups.setdefault(kind, {})[rest] = value
+    return groups
 
 
 def _named(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -67,16 +67,19 @@ class RecordFeed(Generic[Example, Made]):
     lengths: Ints
     collate: Callable[[Sequence[Example], Settings], Made]
     settings: Settings
+    rank: int = 0
+    size: int = 1
+    """Of a batch in training, this rank of so many has every so manyth record."""
 
     def plan(self, rng: np.random.Generator) -> list[Ints]:
-        """Indices of the records of each batch of a pass."""
-        return plan_batches(self.lengths, self.settings.train.batch_tokens, rng)
+        """Indices of the records of each batch of a pass, of which each rank has at least one."""
+        return at_least(plan_batches(self.lengths, self.settings.train.batch_tokens, rng), self.size)
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, Made]]:
         """One pass over all records."""
         batches = self.plan(rng)
         for done, batch in enumerate(batches[skip:], start=skip + 1):
-            yield done / len(batches), self._collate(batch)
+            yield done / len(batches), self._collate(batch[self.rank :: self.size])
 
     def ordered(self) -> Iterator[tuple[Ints, Made]]:
         """All records by length, with their indices."""
@@ -93,30 +96,38 @@ class StreamFeed:
 
     ids: Ints
     settings: Settings
+    rank: int = 0
+    size: int = 1
+    """This rank of so many has every so manyth row."""
 
     def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, StreamBatch]]:
         """One pass; rows begin at another place every time, so that windows fall differently."""
         rows, window = self._shape()
-        ids = np.roll(self.ids, -int(rng.integers(len(self.ids))))
-        length = (len(ids) - 1) // rows
-        starts = np.arange(rows)[:, None] * length
+        first = int(rng.integers(len(self.ids)))
+        length = (len(self.ids) - 1) // rows
+        own = slice(self.rank, None, self.size)
+        starts = np.arange(rows)[own, None] * length
         both = self.settings.encoder.directions == "both"
-        mirrored = ids[::-1]
         for place in range(0, length, window):
-            fresh_B = rng.random(rows) < (self.settings.generate.restart if place else 1.0)
+            fresh_B = (rng.random(rows) < (self.settings.generate.restart if place else 1.0))[own]
             if place < skip * window:
                 continue
             end = min(place + window, length)
             # A pass begins with boundaries, and no token is lost.
             places = starts + np.arange(place - (place == 0), end + 1)
-            backward = _opened(mirrored[places], fresh_B) if both else None
-            yield end / length, StreamBatch(_opened(ids[places], fresh_B), backward, fresh_B)
+            forward = self._read(first + places)
+            backward = _opened(self._read(first - 1 - places), fresh_B) if both else None
+            yield end / length, StreamBatch(_opened(forward, fresh_B), backward, fresh_B)
 
     def _shape(self) -> tuple[int, int]:
         """Rows and window, fewer rows where the text is too short to fill them."""
         settings = self.settings.generate
         rows = min(settings.rows, max(1, (len(self.ids) - 1) // settings.window))
-        return rows, settings.window
+        return max(rows, self.size), settings.window
+
+    def _read(self, places: Ints) -> Ints:
+        """Ids at places of the text as a ring; only what is read of it need be in memory."""
+        return self.ids[places % len(self.ids)].astype(np.int64)
 
 
 def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
@@ -188,7 +199,23 @@ def sentence_feed(data: EncodedData, split: str, settings: Settings) -> RecordFe
     return RecordFeed(sentences, sentences.lengths, collate_sentences, settings)
 
 
-def train_feed(data: EncodedData, settings: Settings) -> Feed:
+def at_least(batches: list[Ints], least: int) -> list[Ints]:
+    """Batches of at least so many records, where there are so many: smaller ones are joined."""
+    if least == 1:
+        return batches
+    made: list[Ints] = []
+    held: list[Ints] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= least:
+            made.append(np.concatenate(held))
+            held = []
+    if held and made:
+        made[-1] = np.concatenate([made[-1], *held])
+    return made
+
+
+def train_feed(data: EncodedData, settings: Settings, rank: int = 0, size: int = 1) -> Feed:
     """The training batches of a dataset; a classifier's bypass is not trained by steps, so texts have no n-grams."""
     without_ngrams = replace(settings, classify=replace(settings.classify, bypass=False))
     feeds: dict[str, Callable[[], Any]] = {
@@ -196,5 +223,5 @@ def train_feed(data: EncodedData, settings: Settings) -> Feed:
         "tag": lambda: sentence_feed(data, "train", settings),
         "generate": lambda: StreamFeed(data.stream("train").ids, settings),
     }
-    feed: Feed = feeds[data.task]()
+    feed: Feed = replace(feeds[data.task](), rank=rank, size=size)
     return feed

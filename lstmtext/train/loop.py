@@ -4,20 +4,25 @@ It moves the weights and nothing else: whoever iterates prints, validates, saves
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
-from lstmtext.config import Settings
+from lstmtext.config import Settings, TrainSettings
 from lstmtext.nn.encoder import StreamState
 from lstmtext.nn.model import Batch, Model
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import Feed, ahead
 from lstmtext.train.precision import autocast
+from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.schedule import rate_factor
 
 
@@ -36,6 +41,8 @@ class StepReport:
     """Real tokens read in this step."""
     rate: float
     """Learning rate of the step."""
+    stops: bool = False
+    """Whether a process of the training wants it to end."""
 
     @property
     def loss(self) -> float:
@@ -93,68 +100,88 @@ class Position:
         return cls(np.random.default_rng(seed).bit_generator.state)
 
 
+@dataclass(frozen=True)
+class Trainee:
+    """A model with what moves its weights, and how."""
+
+    model: Model
+    optimizer: torch.optim.Optimizer
+    settings: TrainSettings
+    precision: str = "float32"
+    ranks: Ranks = ALONE
+    """The processes that train it together."""
+
+    @cached_property
+    def shared(self) -> nn.Module:
+        """The model as a step calls it, with the gradients of all ranks."""
+        return self.ranks.shared(self.model)
+
+    def step(self, batches: Sequence[Batch], count: float, rate: float, position: Position) -> torch.Tensor:
+        """Move the weights by the gradient of the mean loss of this rank's batches; its part of that loss in nats.
+
+        `count` is what the loss of all ranks is a sum over; the states to read on from go into the position.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.model.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        losses = []
+        for index, batch in enumerate(batches):
+            with self._gradients_later() if index < len(batches) - 1 else nullcontext():
+                with autocast(self.model.device, self.precision):
+                    total, position.carried = self.shared(batch, position.carried)
+                losses.append(total / max(1.0, count))
+                torch.autograd.backward(losses[-1] * self.ranks.size)  # which averages over the ranks
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        return torch.stack(losses).detach().sum()
+
+    def _gradients_later(self) -> AbstractContextManager[object]:
+        """A context in which ranks do not exchange gradients yet."""
+        return self.shared.no_sync() if isinstance(self.shared, DistributedDataParallel) else nullcontext()
+
+
 def training_steps(
-    model: Model,
-    optimizer: torch.optim.Optimizer,
+    trainee: Trainee,
     feed: Feed,
-    settings: Settings,
-    precision: str,
     position: Position | None = None,
     *,
     started: float | None = None,
+    stops: Callable[[], bool] = lambda: False,
 ) -> Iterator[StepReport]:
     """Train until the epochs or the budget are used up; each step yields its report, and moves the position.
 
     The budget counts from `started`, a time of the monotonic clock in seconds, or from the first step; what the
-    position says was spent before counts too.
+    position says was spent before counts too. `stops` asks whether this process wants the training to end; the report
+    says if any does. A step takes `train.accumulate` batches.
     """
-    train = settings.train
+    train, ranks = trainee.settings, trainee.ranks
     position = position or Position.first(train.seed)
     started = (time.monotonic() if started is None else started) - position.seconds
     while position.progress < 1.0:
         rng = np.random.default_rng()
         rng.bit_generator.state = position.order
-        batches = feed.shuffled(rng, position.batches)
+        batches = iter(feed.shuffled(rng, position.batches))
         # On a CPU another thread only takes time from those of the products: 2 to 15 % fewer tokens a second.
-        for share, batch in batches if model.device.type == "cpu" else ahead(batches):
+        ready = batches if trainee.model.device.type == "cpu" else ahead(batches)
+        while chosen := list(islice(ready, train.accumulate)):
+            own = [batch for _, batch in chosen]
+            clock = time.monotonic() - started if ranks.first else 0.0
+            counts = [sum(map(trainee.model.count, own)), float(sum(map(_token_count, own)))]
+            count, tokens, stopping, position.seconds = ranks.sums([*counts, float(stops()), clock])
             rate = train.learning_rate * rate_factor(position.progress, train)
-            loss, position.carried = _step(
-                model, optimizer, batch, position.carried, rate=rate, clip=train.clip, precision=precision
-            )
+            loss = trainee.step(own, count, rate, position)
             position.step += 1
-            position.batches += 1
-            position.seconds = time.monotonic() - started
-            epochs = position.epoch + share
+            position.batches += len(own)
+            epochs = position.epoch + chosen[-1][0]
             spent = position.seconds / train.budget if train.budget else 0.0
             position.progress = min(1.0, max(spent, epochs / train.epochs if train.epochs else 0.0))
-            yield StepReport(position.step, epochs, position.progress, loss, _token_count(batch), rate)
+            mean = ranks.summed(loss)
+            yield StepReport(position.step, epochs, position.progress, mean, int(tokens), rate, stopping > 0)
             if position.progress >= 1.0 and train.budget:
                 return
         position.epoch, position.batches, position.carried = position.epoch + 1, 0, None
         position.order = rng.bit_generator.state
-
-
-def _step(
-    model: Model,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    carried: StreamState | None,
-    *,
-    rate: float,
-    clip: float,
-    precision: str,
-) -> tuple[torch.Tensor, StreamState | None]:
-    for group in optimizer.param_groups:
-        group["lr"] = rate * group["factor"]
-    model.train()
-    with autocast(model.device, precision):
-        total, count, carried = model.loss(batch, carried)
-    loss = total / max(1, count)
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_(model.parameters(), clip)
-    optimizer.step()
-    return loss.detach(), carried
 
 
 def _token_count(batch: Batch) -> int:

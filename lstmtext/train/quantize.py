@@ -60,6 +60,11 @@ def _sentences(engine: Engine, data: EncodedData, settings: Settings, head: Arra
 
 
 def _stream(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
+    return stream_scores(data, settings, stream_reader(engine, settings))
+
+
+def stream_reader(engine: Engine, settings: Settings) -> Callable[[StreamBatch], Floats]:
+    """What gives the nats [B, T] of windows of running text, each read on from the one before."""
     layers, size = settings.encoder.layers, settings.encoder.hidden_size
     hidden = cell = np.zeros(0, dtype=np.float32)
 
@@ -69,9 +74,9 @@ def _stream(engine: Engine, data: EncodedData, settings: Settings, head: Arrays)
             hidden = cell = np.zeros((layers, len(batch.ids_BT), size), dtype=np.float32)
         ids_BT, wanted_BT1 = batch.ids_BT[:, :-1].astype(np.int64), batch.ids_BT[:, 1:, None]
         logits_BTV, hidden, cell = engine.run({"ids": ids_BT, "hidden": hidden, "cell": cell})
-        return -np.take_along_axis(log_softmax(logits_BTV), wanted_BT1, axis=2)
+        return -np.take_along_axis(log_softmax(logits_BTV), wanted_BT1, axis=2)[..., 0]
 
-    return stream_scores(data, settings, read)
+    return read
 
 
 _SCORERS: dict[TaskName, Callable[[Engine, EncodedData, Settings, Arrays], Scores]] = {

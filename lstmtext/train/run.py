@@ -6,6 +6,7 @@ current step, with the best weights so far saved as a bundle.
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,11 +26,15 @@ from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.interrupts import interruptible
-from lstmtext.train.loop import StepReport, move_average, training_steps
+from lstmtext.train.loop import StepReport, Trainee, move_average, training_steps
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.quantize import choose_graph
+from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.runs import RunFolder
 from lstmtext.train.validate import validate
+
+SEEDS_APART = 1_000_003
+"""Between the seeds of two ranks."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,14 @@ class TrainJob:
     """Where checkpoints go."""
     about: dict[str, Any] = field(default_factory=dict)
     """What the run is, kept beside its checkpoints."""
-    resume: bool = False
-    """Go on from the last checkpoint of the run."""
+    snapshot: Snapshot | None = None
+    """A checkpoint to go on from."""
+    fixed: Snapshot | None = None
+    """What the data decided before the first step of the run that it is of."""
+    precision: str = ""
+    """What that run was trained in."""
+    ranks: Ranks = ALONE
+    """The processes that train together."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +98,13 @@ class Listener(Protocol):
         ...
 
 
-def train(job: TrainJob, listener: Listener) -> BundleInfo:
-    """Train and save a bundle. Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved."""
+def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
+    """Train and save a bundle, whose description the first rank gets.
+
+    Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved.
+    """
     settings = job.settings
-    device = _set_up(settings)
+    device = _set_up(settings, job.ranks)
     started = time.monotonic()
     course, precision = _begin(job, device)
     parameters = _count_parameters(course.model)
@@ -111,7 +125,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo:
             "interrupted": stopped,
             "diverged": bool(diverged),
         }
-        info = _save(job, course, training, parameters)
+        info = _save(job, course, training, parameters) if job.ranks.first else None
     if diverged:
         raise _diverged(diverged, f"the best weights before are in {job.output}")
     if stopped:
@@ -126,15 +140,14 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo:
 
 def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
     """A course at its beginning, or at the last checkpoint of its run, and the precision to train in."""
-    settings, run = job.settings, job.run
-    fixed = run.fixed() if run and job.resume else None
-    model = _make_model(job, fixed).to(device)
+    settings, run, ranks = job.settings, job.run, job.ranks
+    model = _make_model(job).to(device)
     course = Course(model, settings)
-    if run and job.resume:
-        course.restore(run.latest(), run.folder)
-        precision = str(run.description()["precision"])
-    else:
-        precision = choose_precision(settings.train, device)
+    if ranks.rank:  # other dropout than the first
+        torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
+    if job.snapshot is not None:
+        course.restore(job.snapshot, job.output, ranks.rank)
+    precision = job.precision or choose_precision(settings.train, device)
     if run:
         try:
             run.keep_fixed(course.fixed())
@@ -162,18 +175,19 @@ def set_threads(train: TrainSettings) -> None:
         torch.set_num_threads(train.threads)
 
 
-def _set_up(settings: Settings) -> torch.device:
+def _set_up(settings: Settings, ranks: Ranks) -> torch.device:
     train = settings.train
     set_threads(train)
     if train.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu")
     torch.manual_seed(train.seed)
-    return torch.device("cuda" if train.device != "cpu" and torch.cuda.is_available() else "cpu")
+    on_gpu = train.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
 
 
-def _make_model(job: TrainJob, fixed: Snapshot | None) -> Model:
-    """A new model; `fixed` holds what the data decided, if that was found before."""
-    data = job.data
+def _make_model(job: TrainJob) -> Model:
+    """A new model, with what the data decided: found now, or before."""
+    data, fixed = job.data, job.fixed
     model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
     if fixed is not None:
         set_fixed(model, fixed.tensors)
@@ -192,12 +206,14 @@ def _train_until_done(
     job: TrainJob, course: Course, precision: str, interrupted: list[int], listener: Listener, started: float
 ) -> tuple[int, bool]:
     """Run the loop with validations and checkpoints; the step at which it diverged, else 0, and if it was stopped."""
-    settings, feed, best = job.settings, train_feed(job.data, job.settings), course.best
+    settings, best, ranks = job.settings, course.best, job.ranks
+    feed = train_feed(job.data, settings, ranks.rank, ranks.size)
     if best.misses >= settings.train.patience:  # the run was cut short after its end
         return 0, False
     keeper = _Keeper(job, course, listener)
-    steps = training_steps(course.model, course.optimizer, feed, settings, precision, course.position, started=started)
-    for report in steps:
+    trainee = Trainee(course.model, course.optimizer, settings.train, precision, ranks)
+    stops = partial(bool, interrupted)
+    for report in training_steps(trainee, feed, course.position, started=started, stops=stops):
         listener.stepped(report)
         if course.kept is not course.model:
             move_average(course.kept, course.model, settings.train.average, report.step)
@@ -205,8 +221,7 @@ def _train_until_done(
         course.epochs = report.epochs
         due = report.epochs >= (course.looks + 1) / settings.train.validations_per_epoch - 1e-9
         ended = report.progress >= 1.0
-        stops = bool(interrupted)
-        saves = keeper.is_due(report) or stops
+        saves = keeper.is_due(report) or report.stops
         if diverged := course.losses.add(report) or ((due or ended or saves) and course.losses.settle()):
             return diverged, False
         if due or ended:
@@ -214,19 +229,20 @@ def _train_until_done(
             _look(job, course, precision, report, listener)
         if saves:
             keeper.save(report)  # before the look that an interrupt asks for, which the whole training would not take
-        if stops and not (due or ended):
+        if report.stops and not (due or ended):
             _look(job, course, precision, report, listener)
-        if (due or ended or stops) and best.scores is None:  # broken weights, though the losses are numbers
+        if (due or ended or report.stops) and best.scores is None:  # broken weights, though the losses are numbers
             return report.step, False
-        if stops or best.misses >= settings.train.patience:
-            return 0, stops and not ended
+        if report.stops or best.misses >= settings.train.patience:
+            return 0, report.stops and not ended
     return 0, False
 
 
 def _look(job: TrainJob, course: Course, precision: str, report: StepReport, listener: Listener) -> None:
-    """Validate, and keep the weights if they are the best."""
+    """Validate on the first rank, and keep the weights if they are the best."""
     task, best = TASKS[job.data.task], course.best
-    scores = validate(course.kept, job.data, job.settings, precision)
+    own = validate(course.kept, job.data, job.settings, precision) if job.ranks.first else None
+    scores = job.ranks.from_first(own)
     improved = task.better(scores, best.scores)
     if improved:
         best.take(course.kept, scores, report.epochs)
@@ -245,27 +261,26 @@ class _Keeper:
     """Writes a checkpoint where one is due; a disk that is full ends no training."""
 
     def __init__(self, job: TrainJob, course: Course, listener: Listener) -> None:
-        self._run, self._settings = job.run, job.settings.checkpoint
+        self._run, self._settings, self._ranks = job.run, job.settings.checkpoint, job.ranks
         self._course, self._listener = course, listener
-        self._last = time.monotonic()
+        self._last = course.position.seconds
 
     def is_due(self, report: StepReport) -> bool:
-        """Whether a checkpoint is wanted after this step."""
-        if self._run is None:
-            return False
+        """Whether a checkpoint is wanted after this step; all ranks say the same."""
         own = self._settings
-        late = own.seconds > 0 and time.monotonic() - self._last >= own.seconds
+        late = own.seconds > 0 and self._course.position.seconds - self._last >= own.seconds
         return late or bool(own.steps and report.step % own.steps == 0)
 
     def save(self, report: StepReport) -> None:
         """Write one, and remove the oldest."""
+        self._last = self._course.position.seconds
+        own = self._ranks.gathered(self._course.of_rank())
         if self._run is None:
             return
         try:
-            self._run.save(self._course.snapshot(), self._settings.keep)
+            self._run.save(self._course.snapshot(own), self._settings.keep)
         except (OSError, UserError) as error:
             self._listener.noted(f"no checkpoint at step {report.step}: {error}; training goes on")
-        self._last = time.monotonic()
 
 
 def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: int) -> BundleInfo:

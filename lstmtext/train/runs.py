@@ -4,6 +4,7 @@
 checkpoints/.runs/NAME/
   run.json        what is trained, from what, with which settings
   fixed/          what the data decided before the first step
+  steps.jsonl     each step so far
   step-000120/    the last checkpoints; each holds the best weights so far as well
   data/           encoded data, while the run is under way
 ```
@@ -82,6 +83,11 @@ class RunFolder:
         own = cls(folder, lock)
         own._sweep()
         return own
+
+    @classmethod
+    def can_resume(cls, output: Path) -> bool:
+        """Whether a run that ends in `output` has a checkpoint."""
+        return any((_runs_beside(output) / output.name).glob(STEP + "*"))
 
     def __enter__(self) -> "RunFolder":
         return self

@@ -1,14 +1,17 @@
 """Everything before the first step: what `lstmtext train` was given becomes a job, and the job is run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 
 from lstmtext import __version__
-from lstmtext.bundle import Bundle, BundleInfo, is_bundle, load_bundle
+from lstmtext.bundle import Bundle, is_bundle, load_bundle
 from lstmtext.config import Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
@@ -18,8 +21,12 @@ from lstmtext.errors import DataError, ModelError, UsageError
 from lstmtext.folders import check_output
 from lstmtext.resolve import differences, settings_from_sections, with_kept
 from lstmtext.sizes import fit_training
+from lstmtext.train.ranks import Ranks, joined_ranks
+from lstmtext.train.report import report_path, write_report
 from lstmtext.train.run import Listener, TrainJob, set_threads, train
 from lstmtext.train.runs import RunFolder
+from lstmtext.train.track import STEPS, Tracker, open_sinks, read_log
+from lstmtext.train.worst import worst_records
 
 FROM_SCRATCH = "none"
 
@@ -38,14 +45,25 @@ class TrainRequest:
 
 
 def start_training(
-    request: TrainRequest, choose: ChooseSettings, listener: Listener, remark: Callable[[str], None]
-) -> BundleInfo:
-    """Prepare the data, train, and save the bundle."""
-    check_output(request.output, is_bundle)
-    with RunFolder.new(request.output) as run:
-        for other in run.unfinished:
-            remark(f"an earlier training was cut short; --resume {other} goes on with it")
-        return _train(request, choose, run, listener, remark)
+    request: TrainRequest,
+    choose: ChooseSettings,
+    listener: Listener,
+    remark: Callable[[str], None],
+    *,
+    log_dir: Path | None = None,
+) -> None:
+    """Prepare the data, train, and save the bundle; where `torchrun` starts anew, go on from the last checkpoint."""
+    with joined_ranks() as ranks:
+        if ranks.restarts and ranks.from_first(RunFolder.can_resume(request.output)):
+            again = partial(_resume, request.output, request.data, lambda settings: settings, ranks, listener, remark)
+            again(force=True, log_dir=log_dir)
+            return
+        check_output(request.output, is_bundle)
+        with _work(ranks, lambda: RunFolder.new(request.output)) as (run, work):
+            for other in run.unfinished if run else ():
+                remark(f"an earlier training was cut short; --resume {other} goes on with it")
+            job = _job(request, choose, ranks, work, remark)
+            _run(replace(job, run=run), log_dir, listener)
 
 
 def resume_training(
@@ -57,49 +75,84 @@ def resume_training(
     remark: Callable[[str], None],
     *,
     force: bool = False,
-) -> TrainRequest:
-    """Go on with a run that was cut short, from its last checkpoint, as if it never had been; what was asked for then.
+    log_dir: Path | None = None,
+) -> Path:
+    """Go on with a run that was cut short, from its last checkpoint, as if it never had been; where its bundle is.
 
     `data` and `valid`, if given, stand where the run's own are named otherwise now. Raises DataError or UsageError
     that names what differs from the run, unless it is to go on by `force`.
     """
-    with RunFolder.existing(name) as run:
-        about = run.description()
-        try:
-            request = _request_from(about["request"])
-            before = settings_from_sections(about["settings"])
-            known, threads, versions = about["data"], int(about["threads"]), about["versions"]
-        except (KeyError, TypeError, UsageError) as error:
-            raise ModelError(run.folder, f"is not complete: {error!r}", hint="train anew without --resume") from error
-        given = replace(request.data, data=data or request.data.data, valid=valid or request.data.valid)
-        request = replace(request, data=given)
-        check_output(request.output, is_bundle)
-
-        def check(data: EncodedData, settings: Settings) -> None:
-            differing = _changed_settings(run.folder, before, settings) or _changed_data(known, data, given.data[0])
-            if differing and not force:
-                raise differing
-            if differing:
-                remark(f"{differing}")
-            for what, old, new in (("threads", threads, torch.get_num_threads()), ("versions", versions, _versions())):
-                if old != new:
-                    remark(f"{what} differ, so the last bits of the weights may: {old} before, {new} now")
-
-        _train(request, lambda task: change(before), run, listener, remark, check)
-        return request
+    with joined_ranks() as ranks:
+        asked = DataRequest(data, valid)
+        return _resume(name, asked, change, ranks, listener, remark, force=force, log_dir=log_dir)
 
 
-def _train(
-    request: TrainRequest,
-    choose: ChooseSettings,
-    run: RunFolder,
+def _resume(
+    name: Path,
+    given: DataRequest,
+    change: Callable[[Settings], Settings],
+    ranks: Ranks,
     listener: Listener,
     remark: Callable[[str], None],
-    check: Callable[[EncodedData, Settings], None] | None = None,
-) -> BundleInfo:
-    """Train in a run's folder; `check` looks at data and settings of a run that is gone on with."""
+    *,
+    force: bool,
+    log_dir: Path | None,
+) -> Path:
+    with _work(ranks, lambda: RunFolder.existing(name)) as (run, work):
+        about, snapshot, fixed = ranks.from_first((run.description(), run.latest(), run.fixed()) if run else None)
+        before = _Before.of(about, name)
+        asked = before.request.data
+        asked = replace(asked, data=given.data or asked.data, valid=given.valid or asked.valid)
+        request = replace(before.request, data=asked)
+        check_output(request.output, is_bundle)
+        job = _job(request, lambda task: change(before.settings), ranks, work, remark)
+        differing = before.changed_settings(name, job.settings) or before.changed_data(job.data, asked.data[0])
+        if differing and not force:
+            raise differing
+        for text in (str(differing) if differing else "", before.changed_machine(ranks)):
+            if text:
+                remark(text)
+        _run(replace(job, run=run, snapshot=snapshot, fixed=fixed, precision=before.precision), log_dir, listener)
+        return request.output
+
+
+def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
+    """Train, track how it goes, and write the report."""
+    step = job.snapshot.facts["position"]["step"] if job.snapshot else 0
+    sinks = open_sinks(job.run.folder, log_dir, after=step) if job.run else []
+    tracker = Tracker(listener, sinks)
+    try:
+        info = train(job, tracker)
+    finally:
+        tracker.close()
+    if info is None or job.run is None or not job.settings.train.report:
+        return
+    path, worst = report_path(job.output), worst_records(job.data, load_bundle(job.output))
+    try:
+        write_report(path, info, job.data, read_log(job.run.folder / STEPS), worst)
+    except OSError as error:
+        listener.noted(f"{path}: cannot be written: {error}")
+
+
+@contextmanager
+def _work(ranks: Ranks, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
+    """The run's folder, which the first rank alone has, and a folder for encoded data."""
+    if ranks.first:
+        with open_run() as run:
+            yield run, run.data
+        return
+    with TemporaryDirectory(prefix="lstmtext.") as work:
+        yield None, Path(work)
+
+
+def _job(
+    request: TrainRequest, choose: ChooseSettings, ranks: Ranks, work: Path, remark: Callable[[str], None]
+) -> TrainJob:
+    """What to train, with the data prepared."""
+    if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid):
+        raise UsageError("standard input", "cannot be shared by processes", hint="use files, or lstmtext preprocess")
     encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
-    data, settings = _prepared(request, choose, encoder, run, remark)
+    data, settings = _prepared(request, choose, encoder, work, remark)
     if data.facts.repaired_tags:
         remark(f"broken tags repaired: {data.facts.repaired_tags}")
     if data.facts.truncated:
@@ -109,66 +162,84 @@ def _train(
         remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels} ({names})")
     fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
     set_threads(fitted.train)
-    if check:
-        check(data, fitted)
+    fingerprint = data.fingerprint()
+    if len(set(ranks.gathered(fingerprint))) > 1:
+        raise DataError(request.data.data[0], "is not the same for all processes", hint="copy it to all hosts anew")
     about = {
-        "request": asdict(replace(request, output=str(request.output))),  # type: ignore[arg-type]  # JSON has no paths
+        "request": asdict(request) | {"output": str(request.output)},
         "settings": fitted.as_dict(),
-        "data": {"files": data.facts.sources, "records": _records(data), "fingerprint": data.fingerprint()},
-        "threads": torch.get_num_threads(),
-        "versions": _versions(),
+        "data": {"files": data.facts.sources, "records": _records(data), "fingerprint": fingerprint},
+        "machine": _machine(ranks),
     }
-    job = TrainJob(data, fitted, request.output, request.head, encoder, run, about, resume=check is not None)
-    return train(job, listener)
+    return TrainJob(data, fitted, request.output, request.head, encoder, about=about, ranks=ranks)
 
 
-def _request_from(content: dict[str, Any]) -> TrainRequest:
-    data = content["data"]
-    asked = DataRequest(**{**data, "columns": Columns(**data["columns"])})
-    return TrainRequest(asked, Path(content["output"]), content["encoder"], content["head"])
+@dataclass(frozen=True)
+class _Before:
+    """What a run was, to be compared with what it is to go on as."""
 
+    request: TrainRequest
+    settings: Settings
+    data: dict[str, Any]
+    machine: str
+    precision: str
 
-def _changed_data(known: dict[str, Any], data: EncodedData, name: str) -> DataError | None:
-    """What says that the data are not those of a run, if so."""
-    if known["fingerprint"] == data.fingerprint():
-        return None
-    changed = [file for file, digest in data.facts.sources.items() if known["files"].get(file, digest) != digest]
-    found = "is not what the run was trained on"
-    if not changed:
-        found = f"gives {_records(data)} records for training and validation that differ"
-    return DataError(
-        changed[0] if changed else name,
-        found,
-        expected=f"the {known['records']} records of before",
-        hint="use --force to go on with it",
-    )
+    @classmethod
+    def of(cls, about: dict[str, Any], place: object) -> "_Before":
+        """From a run's description. Raises ModelError where something is missing."""
+        try:
+            asked = about["request"]
+            data = DataRequest(**{**asked["data"], "columns": Columns(**asked["data"]["columns"])})
+            request = TrainRequest(data, Path(asked["output"]), asked["encoder"], asked["head"])
+            settings = settings_from_sections(about["settings"])
+            return cls(request, settings, about["data"], about["machine"], about["precision"])
+        except (KeyError, TypeError, UsageError) as error:
+            raise ModelError(place, f"is not complete: {error!r}", hint="train anew without --resume") from error
 
+    def changed_data(self, data: EncodedData, name: str) -> DataError | None:
+        """What says that the data are not those of the run, if so."""
+        if self.data["fingerprint"] == data.fingerprint():
+            return None
+        files = self.data["files"]
+        changed = [file for file, digest in data.facts.sources.items() if files.get(file, digest) != digest]
+        found = "is not what the run was trained on"
+        if not changed:
+            found = f"gives {_records(data)} records for training and validation that differ"
+        expected = f"the {self.data['records']} records of before"
+        return DataError(changed[0] if changed else name, found, expected=expected, hint="--force goes on with it")
 
-def _changed_settings(folder: Path, before: Settings, now: Settings) -> UsageError | None:
-    """What says that settings are not those of a run, if so."""
-    found = differences(before, now, besides="checkpoint")
-    if not found:
-        return None
-    words = ", ".join(f"{key}={old} before, {new} now" for key, (old, new) in found.items())
-    return UsageError(folder, f"other settings: {words}", hint="use --force to go on with them")
+    def changed_settings(self, place: object, now: Settings) -> UsageError | None:
+        """What says that settings are not those of the run, if so."""
+        found = differences(self.settings, now, besides="checkpoint")
+        if not found:
+            return None
+        words = ", ".join(f"{key}={old} before, {new} now" for key, (old, new) in found.items())
+        return UsageError(place, f"other settings: {words}", hint="--force goes on with them")
+
+    def changed_machine(self, ranks: Ranks) -> str:
+        """What says that the machine is not that of the run, or nothing."""
+        now = _machine(ranks)
+        return "" if now == self.machine else f"the last bits may differ: {self.machine} before, {now} now"
 
 
 def _records(data: EncodedData) -> str:
     return f"{len(data.tables['train'])} and {len(data.tables['validation'])}"
 
 
-def _versions() -> str:
-    return f"lstmtext {__version__}, torch {torch.__version__}"
+def _machine(ranks: Ranks) -> str:
+    """What the bits of a training depend on besides data and settings."""
+    threads = torch.get_num_threads()
+    return f"lstmtext {__version__}, torch {torch.__version__}, {ranks.size} x {threads} threads"
 
 
 def _prepared(
     request: TrainRequest,
     choose: ChooseSettings,
     encoder: Bundle | None,
-    run: RunFolder,
+    work: Path,
     remark: Callable[[str], None],
 ) -> tuple[EncodedData, Settings]:
-    """The encoded data and the settings that fit them; what is written on the way goes into the run's folder."""
+    """The encoded data and the settings that fit them; what is written on the way goes into the work folder."""
     names = request.data.data
     if len(names) == 1 and is_encoded(Path(names[0])):
         data = load_encoded(Path(names[0]))
@@ -181,7 +252,7 @@ def _prepared(
     if encoder is not None:
         settings = with_encoder(settings, plan.task, encoder)
         plan = replace(plan, tokenizer=encoder.tokenizer)
-    data = prepare(plan, settings, run.data)
+    data = prepare(plan, settings, work)
     if data.facts.columns != plan.columns.known():  # what could not be read ahead
         remark(columns_remark(data.facts.columns))
     return data, data.settings

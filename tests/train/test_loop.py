@@ -14,7 +14,7 @@ from lstmtext.nn.model import Model
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import fit_training
 from lstmtext.train.feeds import train_feed
-from lstmtext.train.loop import make_optimizer, move_average, training_steps
+from lstmtext.train.loop import Trainee, make_optimizer, move_average, training_steps
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "losses.json"
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -39,7 +39,7 @@ def start(task: str, folder: Path, *more: str):
 
 def steps_of(task: str, folder: Path, *more: str):
     model, feed, settings = start(task, folder, *more)
-    return training_steps(model, make_optimizer(model, settings), feed, settings, "float32")
+    return training_steps(Trainee(model, make_optimizer(model, settings), settings.train), feed)
 
 
 def losses_of(task: str, folder: Path, *more: str) -> list[float]:

@@ -17,7 +17,7 @@ import torch
 
 from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, write_snapshot
 from lstmtext.train.course import Course
-from lstmtext.train.loop import training_steps
+from lstmtext.train.loop import Trainee, training_steps
 from lstmtext.train.runs import RunFolder
 from tests.train.test_loop import start
 
@@ -51,7 +51,7 @@ def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_p
     def steps(made: Course, feed, settings, count: int) -> list[float]:
         losses = []
         while len(losses) < count:  # a pass of the small data may be shorter
-            for report in training_steps(made.model, made.optimizer, feed, settings, "float32", made.position):
+            for report in training_steps(Trainee(made.model, made.optimizer, settings.train), feed, made.position):
                 losses.append(report.loss)
                 if len(losses) == count:
                     break
@@ -63,7 +63,7 @@ def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_p
     first, feed, settings = course("first")
     torch.manual_seed(7)
     losses = steps(first, feed, settings, 5)
-    write_snapshot(first.snapshot(), tmp_path / "checkpoint")
+    write_snapshot(first.snapshot([first.of_rank()]), tmp_path / "checkpoint")
     torch.manual_seed(99)
     second, feed, settings = course("second")
     second.restore(read_snapshot(tmp_path / "checkpoint"), "here")

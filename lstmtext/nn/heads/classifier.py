@@ -75,12 +75,16 @@ class Classifier(nn.Module):
         answer_BK = encoder_BK * self.factors[0]
         return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
 
-    def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, int]:
+    def count(self, batch: TextBatch) -> float:
+        """Texts of a batch."""
+        return float(len(batch.labels_B))
+
+    def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, float]:
         """Summed cross-entropy of the encoder's side in nats, and the number of texts."""
         logits_BK = self._encoder_logits(encoding)
         labels_B = tensor(batch.labels_B, logits_BK.device)
         smoothing = self.settings.label_smoothing
-        return F.cross_entropy(logits_BK, labels_B, reduction="sum", label_smoothing=smoothing), len(labels_B)
+        return F.cross_entropy(logits_BK, labels_B, reduction="sum", label_smoothing=smoothing), self.count(batch)
 
     def _encoder_logits(self, encoding: Encoding) -> Tensor:
         logits_BK: Tensor = self.output(self.dropout(self.pooling(encoding)))

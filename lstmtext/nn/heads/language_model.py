@@ -38,15 +38,18 @@ class LanguageModel(nn.Module):
         targets_BT = tensor(batch.ids_BT[:, 1:], logits_BTV.device)
         return F.cross_entropy(logits_BTV.transpose(1, 2), targets_BT, reduction="none")
 
-    def loss(self, encoding: Encoding, batch: StreamBatch) -> tuple[Tensor, int]:
+    def count(self, batch: StreamBatch) -> float:
+        """Tokens to foretell, in each direction that is read."""
+        return float(batch.ids_BT[:, 1:].size * (1 if batch.reversed_BT is None else 2))
+
+    def loss(self, encoding: Encoding, batch: StreamBatch) -> tuple[Tensor, float]:
         """Summed nats of the next tokens, and of the previous ones where both directions are read; their number."""
         device = encoding.forward_BTH.device
         nats = self._nats(encoding.forward_BTH, tensor(batch.ids_BT[:, 1:], device), encoding.table_VD)
-        count = batch.ids_BT[:, 1:].size
         if encoding.backward_BTH is None or batch.reversed_BT is None:
-            return nats, count
+            return nats, self.count(batch)
         targets_BT = tensor(batch.reversed_BT[:, 1:], device)
-        return nats + self._nats(encoding.backward_BTH, targets_BT, encoding.table_VD), 2 * count
+        return nats + self._nats(encoding.backward_BTH, targets_BT, encoding.table_VD), self.count(batch)
 
     def _nats(self, states_BTH: Tensor, targets_BT: Tensor, table_VD: Tensor) -> Tensor:
         states_NH, targets_N = states_BTH.flatten(0, 1), targets_BT.flatten()

@@ -94,11 +94,15 @@ class Tagger(nn.Module):
         lexical_BWK: Tensor = self.bypass(tensor(batch.features_BWF, device))
         return emissions_BWK + lexical_BWK
 
-    def loss(self, encoding: Encoding, batch: SentenceBatch) -> tuple[Tensor, int]:
+    def count(self, batch: SentenceBatch) -> float:
+        """Words of a batch."""
+        return float(batch.words_B.sum())
+
+    def loss(self, encoding: Encoding, batch: SentenceBatch) -> tuple[Tensor, float]:
         """Summed negative log-likelihood of the tag sequences in nats, and the number of words."""
         emissions_BWK = self.emissions(encoding, batch)
         device = emissions_BWK.device
         nats_B = self.crf.negative_log_likelihood(
             emissions_BWK, tensor(batch.tags_BW, device), tensor(batch.words_B, device)
         )
-        return nats_B.sum(), int(batch.words_B.sum())
+        return nats_B.sum(), self.count(batch)

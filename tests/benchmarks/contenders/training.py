@@ -45,7 +45,7 @@ def _ours(folder, task, settings, flops):
     from lstmtext.text.batching import padding_share
     from lstmtext.train.bypass import count_features
     from lstmtext.train.feeds import RecordFeed, train_feed
-    from lstmtext.train.loop import make_optimizer, move_average, training_steps
+    from lstmtext.train.loop import Trainee, make_optimizer, move_average, training_steps
     from lstmtext.train.precision import choose_precision
 
     data, chosen = _set_up(folder, task, settings)
@@ -58,7 +58,7 @@ def _ours(folder, task, settings, flops):
     kept = copy.deepcopy(model)
     precision = choose_precision(chosen.train, torch.device("cpu"))
     feed = train_feed(data, chosen)
-    steps = training_steps(model, make_optimizer(model, chosen), feed, chosen, precision)
+    steps = training_steps(Trainee(model, make_optimizer(model, chosen), chosen.train, precision), feed)
     scale = _flops_of_token(chosen.encoder) / BILLION if flops else 1
 
     def work():

@@ -1,0 +1,137 @@
+"""The processes that share one training: one by itself, or as many as `torchrun` started.
+
+Each rank trains on its part of every batch; gradients are averaged by DistributedDataParallel (Li et al., 2020).
+What all must decide alike (when to stop, how much time is spent) goes through a group of its own on the CPU, so
+that no step waits for a GPU.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore, rendezvous  # type: ignore[attr-defined]
+from torch.nn.parallel import DistributedDataParallel
+
+from lstmtext.errors import UserError
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those of a training."""
+
+    rank: int = 0
+    size: int = 1
+    local: int = 0
+    """Its number on this host, which is that of its GPU."""
+    restarts: int = 0
+    """How often `torchrun` has started all processes anew."""
+    control: Any = None
+    """The group of the CPU."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that validates, writes and talks."""
+        return self.rank == 0
+
+    def sums(self, values: Sequence[float]) -> list[float]:
+        """The sum of each value over all ranks."""
+        if self.size == 1:
+            return list(values)
+        summed = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(summed, group=self.control)
+        return [float(value) for value in summed]
+
+    def summed(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum of a tensor over all ranks, on its device."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def from_first(self, value: Value | None) -> Value:
+        """What the first rank has."""
+        held = [value]
+        if self.size > 1:
+            dist.broadcast_object_list(held, src=0, group=self.control)
+        assert held[0] is not None, "the first rank has it"
+        return held[0]
+
+    def gathered(self, value: Value) -> list[Value]:
+        """What each rank has, on all of them."""
+        if self.size == 1:
+            return [value]
+        held: list[Value | None] = [None] * self.size
+        dist.all_gather_object(held, value, group=self.control)
+        return [own for own in held if own is not None]
+
+    def shared(self, model: nn.Module) -> nn.Module:
+        """The model whose gradients are averaged over the ranks; the model itself where there is one."""
+        if self.size == 1:
+            return model
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # later versions call the option forward_sync_buffers
+            return DistributedDataParallel(model, broadcast_buffers=False)
+
+
+ALONE = Ranks()
+"""A training of one process."""
+
+
+def leads() -> bool:
+    """Whether this process is the first of its training, which alone talks."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def joined_ranks() -> Iterator[Ranks]:
+    """This process among those that `torchrun` started, if it did; with NCCL on GPUs and gloo on CPUs.
+
+    Raises UserError where another process of the training is gone.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(local)
+    try:
+        restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        _meet(restarts)
+        yield Ranks(dist.get_rank(), size, local, restarts, dist.new_group(backend="gloo"))
+    except RuntimeError as error:
+        if not _lost(error):
+            raise
+        place = f"rank {os.environ.get('RANK', '?')}"
+        hint = "start all again; --resume, or torchrun --max-restarts, goes on from the last checkpoint"
+        raise UserError(place, "another process of the training is gone", hint=hint) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _meet(restarts: int) -> None:
+    """Join the group of all ranks.
+
+    On one host, processes that start anew find the addresses of the dead ones in the launcher's store (PyTorch issue
+    135712), so each start has names of its own there.
+    """
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if os.environ.get("GROUP_WORLD_SIZE", "1") != "1":
+        dist.init_process_group(backend)
+        return
+    store, rank, size = next(rendezvous("env://"))
+    dist.init_process_group(backend, store=PrefixStore(f"start {restarts}", store), rank=rank, world_size=size)
+
+
+def _lost(error: RuntimeError) -> bool:
+    """Whether an error says that a peer does not answer any more."""
+    said = str(error).lower()
+    return isinstance(error, dist.DistError) or any(sign in said for sign in ("gloo", "peer", "nccl", "timed out"))

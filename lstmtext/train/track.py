@@ -1,0 +1,169 @@
+"""What a training leaves to look at: every step as a line of JSON, and TensorBoard's event files.
+
+Losses are read in groups, as reading one waits for the device.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from lstmtext.errors import UsageError, UserError
+from lstmtext.train.course import UNREAD_STEPS
+from lstmtext.train.loop import StepReport
+from lstmtext.train.run import Listener, Validation
+
+STEPS = "steps.jsonl"
+
+
+class Sink(Protocol):
+    """Where tracked numbers go."""
+
+    def step(self, record: dict[str, Any]) -> None:
+        """One step: step, epochs, loss, rate, tokens."""
+        ...
+
+    def validation(self, record: dict[str, Any]) -> None:
+        """One look at the validation data: step, epochs, loss, score, the score's name as `name`, best, seconds."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        ...
+
+
+class JsonLines:
+    """Records as lines of a file; those that a resumed training will make again are cut off first."""
+
+    def __init__(self, path: Path, *, after: int) -> None:
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= after]
+        path.write_text("".join(kept), encoding="utf-8")
+        self._stream = path.open("a", encoding="utf-8")
+
+    def step(self, record: dict[str, Any]) -> None:
+        """See `Sink`."""
+        self._stream.write(json.dumps({"kind": "step", **record}) + "\n")
+
+    def validation(self, record: dict[str, Any]) -> None:
+        """See `Sink`."""
+        self._stream.write(json.dumps({"kind": "validation", **record}) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """See `Sink`."""
+        self._stream.close()
+
+
+class TensorBoard:
+    """TensorBoard's event files. Raises UsageError where the extra `track` is not installed."""
+
+    def __init__(self, folder: Path, *, after: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError(
+                "--log-dir", "TensorBoard is not installed", hint="pip install 'lstmtext[track]'"
+            ) from error
+        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+
+    def step(self, record: dict[str, Any]) -> None:
+        """See `Sink`."""
+        for name in ("loss", "rate", "tokens"):
+            self._writer.add_scalar(f"train/{name}", record[name], record["step"])
+
+    def validation(self, record: dict[str, Any]) -> None:
+        """See `Sink`."""
+        self._writer.add_scalar(f"validation/{record['name']}", record["score"], record["step"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """See `Sink`."""
+        self._writer.close()
+
+
+class Tracker:
+    """A listener that hands what happens to sinks, and then to another listener."""
+
+    def __init__(self, listener: Listener, sinks: Sequence[Sink]) -> None:
+        self._listener, self._sinks = listener, sinks
+        self._waiting: list[StepReport] = []
+
+    def started(self, *, parameters: int, precision: str, device: str) -> None:
+        """See `train.run.Listener`."""
+        self._listener.started(parameters=parameters, precision=precision, device=device)
+
+    def stepped(self, report: StepReport) -> None:
+        """See `train.run.Listener`."""
+        self._waiting.append(report)
+        if len(self._waiting) >= UNREAD_STEPS:
+            self._settle()
+        self._listener.stepped(report)
+
+    def validated(self, validation: Validation) -> None:
+        """See `train.run.Listener`."""
+        self._settle()
+        report = validation.report
+        record = {
+            "step": report.step,
+            "epochs": round(report.epochs, 4),
+            "loss": validation.loss,
+            "name": validation.score_name,
+            "score": validation.score,
+            "best": validation.best,
+            "seconds": round(validation.seconds, 2),
+        }
+        for sink in self._sinks:
+            sink.validation(record)
+        self._listener.validated(validation)
+
+    def noted(self, text: str) -> None:
+        """See `train.run.Listener`."""
+        self._listener.noted(text)
+
+    def close(self) -> None:
+        """Hand over what waits, and close the sinks."""
+        self._settle()
+        for sink in self._sinks:
+            sink.close()
+
+    def _settle(self) -> None:
+        for report in self._waiting:
+            record = {
+                "step": report.step,
+                "epochs": round(report.epochs, 4),
+                "loss": report.loss,
+                "rate": report.rate,
+                "tokens": report.tokens,
+            }
+            for sink in self._sinks:
+                sink.step(record)
+        self._waiting.clear()
+
+
+def open_sinks(run: Path | None, log_dir: Path | None, *, after: int) -> list[Sink]:
+    """The run's own log, and those of `--log-dir`; records of steps beyond `after` are cut off.
+
+    Raises UserError where nothing can be written there.
+    """
+    sinks: list[Sink] = []
+    try:
+        if run is not None:
+            sinks.append(JsonLines(run / STEPS, after=after))
+        if log_dir is not None:
+            log_dir.mkdir(parents=True, exist_ok=True)
+            sinks += [JsonLines(log_dir / STEPS, after=after), TensorBoard(log_dir, after=after)]
+    except OSError as error:
+        raise UserError(log_dir or run, f"cannot be written: {error.strerror}", hint="use another folder") from error
+    return sinks
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a log, in order."""
+    return [json.loads(line) for line in _lines(path)]
+
+
+def _lines(path: Path) -> list[str]:
+    """Whole lines of a log, which may be absent; a killed process leaves half of one."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")]

@@ -1,0 +1,122 @@
+"""Several processes train as one does: the same losses, all records once, one writer, and a killed one is told of."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmtext.train.feeds import RecordFeed, StreamFeed, at_least
+from tests.train.test_schedule_and_feeds import with_sizes
+
+ROOT = Path(__file__).parent.parent.parent
+FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
+SMALL = ["--set", "encoder.hidden_size=24", "--set", "encoder.embedding_size=16", "--threads", "1"]
+
+
+def torchrun(*words: object, processes: int = 2) -> list[str]:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [*launch, *map(str, words)]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_records_of_the_ranks_are_the_data_once(size):
+    lengths = np.random.default_rng(0).integers(1, 200, 300)
+    seen: Counter[int] = Counter()
+    for rank in range(size):
+        feed = RecordFeed(range(300), lengths, lambda chosen, settings: list(chosen), with_sizes(), rank, size)
+        batches = [batch for _, batch in feed.shuffled(np.random.default_rng(5))]
+        assert all(batches)
+        seen.update(index for batch in batches for index in batch)
+    assert seen == Counter(range(300))
+
+
+def test_the_rows_of_the_ranks_are_those_of_one_process():
+    ids, settings = np.arange(1000), with_sizes()
+    whole = StreamFeed(ids, settings).shuffled(np.random.default_rng(3))
+    parts = [StreamFeed(ids, settings, rank, 2).shuffled(np.random.default_rng(3)) for rank in range(2)]
+    for (_, one), (_, even), (_, odd) in zip(whole, *parts, strict=True):
+        assert np.array_equal(one.ids_BT[::2], even.ids_BT)
+        assert np.array_equal(one.ids_BT[1::2], odd.ids_BT)
+        assert np.array_equal(one.fresh_B[1::2], odd.fresh_B)
+
+
+def test_batches_too_small_for_the_ranks_are_joined():
+    joined = at_least([np.array([1]), np.array([2]), np.array([3, 4]), np.array([5])], 2)
+    assert [batch.tolist() for batch in joined] == [[1, 2], [3, 4, 5]]
+
+
+def losses(task: str, processes: int, *settings: str) -> list[float]:
+    words = ["-m", "tests.train.rank_losses", task, *settings]
+    command = torchrun(*words, processes=processes) if processes > 1 else [sys.executable, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    "task", ["classify", *(pytest.param(task, marks=pytest.mark.slow) for task in ("tag", "generate"))]
+)
+def test_two_processes_have_the_losses_of_one(task):
+    larger = "train.batch_tokens=2048"
+    assert losses(task, 2, larger) == pytest.approx(losses(task, 1, larger), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_accumulated_batches_have_the_losses_of_large_ones_on_any_number_of_processes():
+    alone = losses("tag", 1, "train.accumulate=3")
+    assert losses("tag", 2, "train.accumulate=3") == pytest.approx(alone, abs=1e-5)
+    assert alone != pytest.approx(losses("tag", 1), abs=1e-3)
+
+
+@pytest.mark.slow
+def test_only_the_first_process_writes_and_talks(tmp_path):
+    options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, "--epochs", "2"]
+    done = subprocess.run(torchrun("-m", "lstmtext", "train", *options), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("lstmtext: saved") == 1
+    assert done.stderr.count("lstmtext: epoch   1.00") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "model.report.html"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoint(restarts, tmp_path):
+    options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, "--set", "checkpoint.steps=5"]
+    command = torchrun(f"--max-restarts={restarts}", "-m", "lstmtext", "train", *options, "--epochs", "12")
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    run = tmp_path / ".runs" / "model"
+    while process.poll() is None and not list(run.glob("step-*")):
+        time.sleep(0.05)
+    os.kill(second_of(process.pid), signal.SIGKILL)
+    _, said = process.communicate(timeout=120)
+    assert "lstmtext: rank 0: another process of the training is gone" in said
+    assert (process.returncode == 0) == bool(restarts)
+    if not restarts:
+        assert not (tmp_path / "model").exists()
+        resumed = [sys.executable, "-m", "lstmtext", "train", "--resume", str(run)]
+        done = subprocess.run(resumed, capture_output=True, text=True, check=False)
+        assert (done.returncode, "2 x 1 threads before" in done.stderr) == (0, True), done.stderr
+    assert json.loads((tmp_path / "model" / "bundle.json").read_text())["training"]["epochs"] == 12
+
+
+def second_of(launcher: int) -> int:
+    """The process id of rank 1 among the children of torchrun."""
+    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
+        if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes():
+            return int(child)
+    raise AssertionError("no rank 1")
+
+
+@pytest.mark.slow
+def test_standard_input_cannot_be_shared(tmp_path):
+    command = torchrun("-m", "lstmtext", "train", "-", "--format", "csv", "--task", "classify", "-o", tmp_path / "m")
+    done = subprocess.run(command, input="text,label\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "standard input: cannot be shared by processes" in done.stderr
