@@ -6,6 +6,7 @@ Importing it loads no torch, no datasets and no ONNX Runtime; commands import wh
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -66,11 +67,19 @@ def main() -> NoReturn:
         if signal.getsignal(ending) == signal.SIG_DFL:
             signal.signal(ending, _interrupt)
     code, message = _run(debug=debug) if sys.stdout else (ExitCode.USAGE, "standard output: is closed")
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # all is done: one more must not change the exit code
-        signal.signal(ending, signal.SIG_IGN)
+    _heed_no_more()
     if message:
         remark(message)
     sys.exit(code)
+
+
+def _heed_no_more() -> None:
+    """All is done: one more Ctrl-C must not change the exit code, not even one that comes just now."""
+    left = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    while left:
+        with suppress(KeyboardInterrupt):
+            signal.signal(left[-1], signal.SIG_IGN)
+            left.pop()
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:

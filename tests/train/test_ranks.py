@@ -96,8 +96,8 @@ def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoin
         time.sleep(0.05)
     os.kill(second_of(process.pid), signal.SIGKILL)
     _, said = process.communicate(timeout=120)
-    assert "lstmtext: rank 0: another process of the training is gone" in said
-    assert (process.returncode == 0) == bool(restarts)
+    assert "lstmtext: rank 0: another process of the training is gone" in said, said
+    assert (process.returncode == 0) == bool(restarts), said
     if not restarts:
         assert not (tmp_path / "model").exists()
         resumed = [sys.executable, "-m", "lstmtext", "train", "--resume", str(run)]
