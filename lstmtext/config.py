@@ -79,6 +79,8 @@ class ClassifySettings:
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
     """Share of the target probability spread over all labels."""
+    class_weight: Literal["none", "balanced"] = "none"
+    """How much a text counts: all alike, or each class as much as any other, whatever its number of texts."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ class LabelScores:
     predicted: dict[str, Ints] = field(default_factory=dict)
     """How often each label was predicted for texts of a gold label, [K]; the model's own labels come first."""
     nats: float = 0.0
+    weights_K: Floats | None = None
+    """How much a text of each label counts in `weighted_nats_per_text`, [K]."""
+    weighted_nats: float = 0.0
+    weight: float = 0.0
 
     def __post_init__(self) -> None:
         self.predicted |= {name: np.zeros(len(self.names), dtype=np.int64) for name in self.names}
@@ -41,7 +45,11 @@ class LabelScores:
             counts_K = self.predicted.setdefault(name, np.zeros(len(self.names), dtype=np.int64))
             counts_K[row_K.argmax()] += 1
             if name in ids:
-                self.nats -= float(np.log(row_K[ids[name]] + LEAST))
+                nats = -float(np.log(row_K[ids[name]] + LEAST))
+                weight = 1.0 if self.weights_K is None else float(self.weights_K[ids[name]])
+                self.nats += nats
+                self.weighted_nats += weight * nats
+                self.weight += weight
 
     def scores(self) -> Scores:
         """accuracy, macro_f1 over labels that occur or are predicted, nats_per_text of known labels, and per label."""
@@ -57,6 +65,8 @@ class LabelScores:
         }
         if known:  # a mean of nothing would look perfect
             scores["nats_per_text"] = self.nats / known
+        if self.weights_K is not None and self.weight:
+            scores["weighted_nats_per_text"] = self.weighted_nats / self.weight
         return scores | {
             "unknown": total - known,
             "labels": per_label,

@@ -5,6 +5,7 @@ names the place where the value was given. What settings there are stands in `co
 """
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -53,6 +54,16 @@ def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[s
     old, new = _flat(before.as_dict()), _flat(now.as_dict())
     keys = (key for key in old if key.partition(".")[0] != besides)
     return {key: (old[key], new[key]) for key in keys if old[key] != new[key]}
+
+
+def as_toml(task: TaskName, settings: Settings) -> str:
+    """The settings that are not the task's defaults, as a file that `--config` takes."""
+    usual = resolve_settings(task).as_dict()
+    lines = []
+    for section, values in settings.as_dict().items():
+        own = {name: value for name, value in values.items() if value != usual[section][name]}
+        lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items()), ""] if own else []
+    return "\n".join(lines)
 
 
 def with_kept(settings: Settings, task: TaskName, kept: Mapping[str, Setting], reason: str) -> Settings:

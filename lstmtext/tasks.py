@@ -43,12 +43,15 @@ def first_of(names: tuple[str, ...], scores: Scores) -> tuple[str, float]:
     return name, value
 
 
+_LIKELIHOOD = ("weighted_nats_per_text", "nats_per_text")
 _TAGGED = ("span_f1", "accuracy")
 _READ = ("nats_per_character", "nats_per_token")
 
 TASKS: dict[TaskName, Task] = {
     # Accuracy on a small validation set is coarse: its likelihood chooses, as calibrated answers do best elsewhere too.
-    "classify": Task("classify", "labels", ("accuracy",), ("nats_per_text",), lower_is_better=True),
+    "classify": Task(
+        "classify", "labels", ("accuracy",), ("weighted_nats_per_text", "nats_per_text"), lower_is_better=True
+    ),
     "tag": Task("tag", "tags", _TAGGED, _TAGGED),
     "generate": Task("generate", "lm", _READ, _READ, lower_is_better=True),
 }

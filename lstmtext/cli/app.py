@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lstmtext import __version__
-from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, tag, train
+from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, tag, train, tune
 from lstmtext.cli.streams import abandon, remark
 from lstmtext.errors import ExitCode, Interrupted, UserError
 from lstmtext.folders import NO_ROOM
@@ -29,6 +29,7 @@ app = typer.Typer(
 for command in (
     preprocess.preprocess,
     train.train,
+    tune.tune,
     evaluate.evaluate,
     classify.classify,
     tag.tag,

@@ -83,6 +83,22 @@ def seconds(text: str | None) -> float | None:
     return value
 
 
+def bytes_of(text: str | None) -> int:
+    """A size such as 5MB or 800k; 0 if none is given. Raises UsageError for anything else."""
+    if text is None:
+        return 0
+    units = {"k": 1e3, "m": 1e6, "g": 1e9}
+    number = text.lower().removesuffix("b")
+    unit = units.get(number[-1:], 1.0)
+    try:
+        value = float(number[:-1] if number[-1:] in units else number) * unit
+    except ValueError as error:
+        raise UsageError("--max-size", f"found '{text}'", expected="a size such as 5MB") from error
+    if not value > 0:
+        raise UsageError("--max-size", f"found '{text}'", expected="a size above 0")
+    return int(value)
+
+
 def settings_of(
     task: TaskName, file: Path | None, assignments: list[str] | None, flags: Mapping[str, Setting | None]
 ) -> Settings:

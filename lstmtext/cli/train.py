@@ -36,6 +36,9 @@ def train(
     head: options.Head = None,
     epochs: Epochs = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")] = None,
+    class_weight: Annotated[
+        str | None, typer.Option("--class-weight", help="balanced: each label counts alike, however rare.")
+    ] = None,
     seed: options.Seed = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
     threads: options.Threads = 0,
@@ -69,6 +72,7 @@ def train(
     flags = {
         "train.epochs": epochs,
         "train.budget": options.seconds(budget),
+        "classify.class_weight": class_weight,
         "train.seed": seed,
         "train.device": device,
         "train.threads": threads or None,

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lstmtext.data.encoded import EncodedSentences, EncodedTexts
 from lstmtext.nn.heads.classifier import NgramBypass
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.lexical import SHORTEST, rows_of, word_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
@@ -47,16 +47,21 @@ class TextNgrams(NamedTuple):
     rows_R: Tensor
     """Which rows those are."""
     labels_B: Tensor
+    weights_B: Tensor
+    """How much each text counts; a text of an unknown label counts nothing."""
 
 
-def fit_bypass(bypass: NgramBypass, train: EncodedTexts, validation: EncodedTexts) -> None:
-    """Set the frequencies, the table and the bias of a bypass from encoded texts."""
+def fit_bypass(
+    bypass: NgramBypass, train: EncodedTexts, validation: EncodedTexts, weights_K: Floats | None = None
+) -> None:
+    """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much."""
     buckets = len(bypass.table_NK)
     counts_N = np.zeros(buckets, dtype=np.int64)
     for hashes in train.ngrams():
         counts_N[np.unique(rows_of(hashes, buckets))] += 1
     bypass.fit_frequencies(counts_N, len(train))
-    known, held_out = _gather(bypass, train), _gather(bypass, validation)
+    weights_K = np.ones(len(bypass.bias_K)) if weights_K is None else weights_K
+    known, held_out = (_gather(bypass, texts, weights_K) for texts in (train, validation))
     best = float("inf")
     table_NK, bias_K = bypass.table_NK.clone(), bypass.bias_K.clone()
     for strength in STRENGTHS:
@@ -79,7 +84,7 @@ def count_features(sentences: EncodedSentences, buckets: int) -> Ints:
 
 def _solve(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float) -> None:
     """Move table and bias to the minimum of strength x summed cross-entropy + half the table's squared norm."""
-    count = len(texts.labels_B)
+    count = float(texts.weights_B.sum())
     penalty = 1 / (strength * count)
     solver = torch.optim.LBFGS(
         [table_NK, bias_K],
@@ -100,15 +105,16 @@ def _solve(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float)
 
 
 def _nats(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams) -> tuple[float, Tensor]:
-    """Summed cross-entropy, and its derivative by the logits, [B, K]; unknown labels count nothing."""
+    """Summed weighted cross-entropy, and its derivative by the logits, [B, K]."""
     shares_BK = (texts.of_texts.sums(table_NK) + bias_K).log_softmax(1)
-    known_B = texts.labels_B < len(bias_K)
-    known_B1 = known_B[:, None]
-    gold_BK = F.one_hot(texts.labels_B * known_B, len(bias_K)) * known_B1
-    return -float((shares_BK * gold_BK).sum()), (shares_BK.exp() - gold_BK) * known_B1
+    weights_B1 = texts.weights_B[:, None]
+    gold_BK = F.one_hot(texts.labels_B * (texts.labels_B < len(bias_K)), len(bias_K))
+    return -float((shares_BK * gold_BK * weights_B1).sum()), (shares_BK.exp() - gold_BK) * weights_B1
 
 
-def _gather(bypass: NgramBypass, texts: EncodedTexts) -> TextNgrams:
+def _gather(bypass: NgramBypass, texts: EncodedTexts, weights_K: Floats) -> TextNgrams:
+    labels_B = texts.labels.astype(np.int64)
+    weights_B = np.append(weights_K, 0.0)[np.minimum(labels_B, len(weights_K))].astype(np.float32)
     rows = [rows_of(hashes, len(bypass.table_NK)) for hashes in texts.ngrams()]
     counts_B = torch.tensor([len(own) for own in rows])
     rows_F = torch.from_numpy(np.concatenate(rows))
@@ -122,7 +128,8 @@ def _gather(bypass: NgramBypass, texts: EncodedTexts) -> TextNgrams:
         Bags(rows_F, weights_F, _starts(counts_B)),
         Bags(texts_F[order_F], weights_F[order_F], _starts(torch.from_numpy(counts_R))),
         torch.from_numpy(rows_R).long(),
-        torch.from_numpy(texts.labels.astype(np.int64)),
+        torch.from_numpy(labels_B),
+        torch.from_numpy(weights_B),
     )
 
 

@@ -17,6 +17,7 @@ from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, save_bundle
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import Interrupted, UsageError, UserError
+from lstmtext.metrics import Scores
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, set_fixed
@@ -32,6 +33,7 @@ from lstmtext.train.quantize import choose_graph
 from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.runs import RunFolder
 from lstmtext.train.validate import validate
+from lstmtext.train.weighting import class_weights
 
 SEEDS_APART = 1_000_003
 """Between the seeds of two ranks."""
@@ -72,6 +74,8 @@ class Validation:
     score: float
     best: float
     """The score of the weights that are kept."""
+    scores: Scores
+    """All scores of this look."""
     improved: bool
     seconds: float
     """Since training began."""
@@ -157,9 +161,13 @@ def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
     return course, precision
 
 
-def _diverged(step: int, saved: str) -> UsageError:
+class Diverged(UsageError):
+    """The loss of a training is no number any more."""
+
+
+def _diverged(step: int, saved: str) -> Diverged:
     found = f"training diverged at step {step}; {saved}"
-    return UsageError("--set train.learning_rate", found, hint="lower it")
+    return Diverged("--set train.learning_rate", found, hint="lower it")
 
 
 def _count_parameters(model: Model) -> int:
@@ -189,13 +197,16 @@ def _make_model(job: TrainJob) -> Model:
     """A new model, with what the data decided: found now, or before."""
     data, fixed = job.data, job.fixed
     model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    weights_K = class_weights(data, job.settings)
+    if isinstance(model.head, Classifier) and weights_K is not None:
+        model.head.weigh(weights_K)
     if fixed is not None:
         set_fixed(model, fixed.tensors)
         return model
     if job.encoder is not None:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
-        fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"))
+        fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"), weights_K)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
         counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
         model.head.bypass.learn_only(counts_N >= job.settings.tag.bypass_least)
@@ -254,7 +265,9 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
     name, value = first_of(task.shown, scores)
     _, best_value = first_of(task.shown, best.scores)
     speed = course.tokens / max(1e-9, seconds)
-    listener.validated(Validation(report, course.losses.mean(), name, value, best_value, improved, seconds, speed))
+    listener.validated(
+        Validation(report, course.losses.mean(), name, value, best_value, scores, improved, seconds, speed)
+    )
 
 
 class _Keeper:

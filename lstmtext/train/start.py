@@ -62,7 +62,7 @@ def start_training(
         with _work(ranks, lambda: RunFolder.new(request.output)) as (run, work):
             for other in run.unfinished if run else ():
                 remark(f"an earlier training was cut short; --resume {other} goes on with it")
-            job = _job(request, choose, ranks, work, remark)
+            job = make_job(request, choose, ranks, work, remark)
             _run(replace(job, run=run), log_dir, listener)
 
 
@@ -105,7 +105,7 @@ def _resume(
         asked = replace(asked, data=given.data or asked.data, valid=given.valid or asked.valid)
         request = replace(before.request, data=asked)
         check_output(request.output, is_bundle)
-        job = _job(request, lambda task: change(before.settings), ranks, work, remark)
+        job = make_job(request, lambda task: change(before.settings), ranks, work, remark)
         differing = before.changed_settings(name, job.settings) or before.changed_data(job.data, asked.data[0])
         if differing and not force:
             raise differing
@@ -145,7 +145,7 @@ def _work(ranks: Ranks, open_run: Callable[[], RunFolder]) -> Iterator[tuple[Run
         yield None, Path(work)
 
 
-def _job(
+def make_job(
     request: TrainRequest, choose: ChooseSettings, ranks: Ranks, work: Path, remark: Callable[[str], None]
 ) -> TrainJob:
     """What to train, with the data prepared."""

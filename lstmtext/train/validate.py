@@ -20,6 +20,7 @@ from lstmtext.text.examples import SentenceBatch, StreamBatch
 from lstmtext.text.spans import is_bio
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
+from lstmtext.train.weighting import class_weights
 
 STREAM_ROWS = 16
 """A validation text is read as up to this many rows."""
@@ -50,29 +51,32 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
         bypass.append(encoder[-1] * 0 if bypass_BK is None else bypass_BK.cpu().numpy())
         gold.append(batch.labels_B)
     encoder_NK, bypass_NK, gold_N = np.concatenate(encoder), np.concatenate(bypass), np.concatenate(gold)
-    factors = fit_factors(encoder_NK, bypass_NK, gold_N)
+    factors = fit_factors(encoder_NK, bypass_NK, gold_N, class_weights(data, settings))
     head.factors.copy_(torch.tensor(factors))
-    return label_scores(data, gold_N, encoder_NK * factors[0] + bypass_NK * factors[1])
+    return label_scores(data, settings, gold_N, encoder_NK * factors[0] + bypass_NK * factors[1])
 
 
-def label_scores(data: EncodedData, gold_N: Ints, logits_NK: Floats) -> Scores:
+def label_scores(data: EncodedData, settings: Settings, gold_N: Ints, logits_NK: Floats) -> Scores:
     """Scores of the logits of texts."""
-    counted = LabelScores(data.labels.names)
+    counted = LabelScores(data.labels.names, weights_K=class_weights(data, settings))
     counted.add([data.every_label[k] for k in gold_N], softmax(logits_NK))
     return counted.scores()
 
 
-def fit_factors(encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints) -> tuple[float, float]:
-    """Factors of two logits whose sum gives the known labels the highest likelihood, from a grid.
+def fit_factors(
+    encoder_NK: Floats, bypass_NK: Floats, gold_N: Ints, weights_K: Floats | None = None
+) -> tuple[float, float]:
+    """Factors of two logits whose sum gives the known labels the highest weighted likelihood, from a grid.
 
     With one side only, this is temperature scaling (Guo et al., 2017).
     """
     known = np.flatnonzero(gold_N < encoder_NK.shape[1])
     assert len(known), "prepare refuses validation data without a known label"
+    weights_N = np.ones(len(known)) if weights_K is None else weights_K[gold_N[known]]
 
     def nats(pair: tuple[float, float]) -> float:
         shares_NK = softmax(encoder_NK[known] * pair[0] + bypass_NK[known] * pair[1])
-        return float(-np.log(shares_NK[np.arange(len(known)), gold_N[known]] + LEAST).mean())
+        return float((weights_N * -np.log(shares_NK[np.arange(len(known)), gold_N[known]] + LEAST)).mean())
 
     # Both at 0 would be no answer at all, and without a bypass the encoder's factor must not be 0.
     pairs = [pair for pair in product(FACTORS, FACTORS) if pair[0] or (pair[1] and bypass_NK.any())]

@@ -28,7 +28,7 @@ def test_train_tells_the_task_it_infers(run_here, source, tiny, tmp_path, task):
     done = run_here("train", *source(task), "-o", tmp_path / "out", "--epochs", 1, *tiny)
     assert (done.code, done.out) == (0, b"")
     assert f"lstmtext: {REASONS[task]}; --task chooses another\n" in done.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.report.html"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
     assert [head.task for head in load_bundle(tmp_path / "out").info.heads.values()] == [task]
 
@@ -73,7 +73,7 @@ def test_retraining_replaces_a_bundle_whole(run_here, source, tiny, tmp_path):
     assert run_here("train", *source("tag"), "-o", output, "--epochs", 1, *tiny).code == 0
     assert sorted(path.name for path in output.iterdir()) == FILES
     assert list(load_bundle(output).info.heads) == ["tags"]
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.report.html"]
 
 
 def test_a_failed_retraining_leaves_the_old_bundle(run_here, source, tiny, tmp_path):
@@ -84,7 +84,7 @@ def test_a_failed_retraining_leaves_the_old_bundle(run_here, source, tiny, tmp_p
     assert run_here("train", tmp_path / "broken.csv", "-o", output, *tiny).code == 3
     assert (output / "bundle.json").read_bytes() == before
     load_bundle(output)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.csv", "model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.csv", "model", "model.report.html"]
 
 
 @pytest.mark.parametrize("command", ["train", "preprocess"])
@@ -131,7 +131,8 @@ def test_a_signal_to_end_saves_what_there_is_and_leaves_no_text(start_process, s
     assert process.wait(timeout=60) == 130
     assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
     run = tmp_path / ".runs" / "out"
-    assert {path.name.partition("-")[0] for path in run.iterdir()} <= {"run.json", "fixed", "step", "lock"}
+    left = {path.name.partition("-")[0] for path in run.iterdir()}
+    assert left <= {"run.json", "fixed", "step", "steps.jsonl", "lock"}
     assert not any(b"Oslo" in path.read_bytes() for path in run.rglob("*") if path.is_file())
 
 

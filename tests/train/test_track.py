@@ -39,7 +39,7 @@ def test_steps_and_looks_stand_in_order_whatever_was_settled_when(tmp_path):
     for step in range(1, 26):
         tracker.stepped(report(step))
         if step == 23:
-            tracker.validated(Validation(report(step), 1.0, "accuracy", 0.5, 0.6, False, 3.0, 9.0))
+            tracker.validated(Validation(report(step), 1.0, "accuracy", 0.5, 0.6, {}, False, 3.0, 9.0))
     tracker.close()
     log = read_log(tmp_path / "log")
     assert [record["step"] for record in log] == [*range(1, 24), 23, 24, 25]

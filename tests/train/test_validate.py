@@ -78,3 +78,13 @@ def test_word_classes_are_not_shifted(tmp_path):
     model, data = timid_tagger(tmp_path, "Anna N\nran O\n\n", "Anna N\nran O\n\n")
     assert "span_f1" not in validate(model, data, data.settings, "float32")
     assert not model.head.shift_K.any()
+
+
+def test_weights_let_a_rare_label_decide_which_side_counts():
+    """The encoder is right about label 0, the bypass about label 1, which is rare."""
+    gold = np.array([0] * 9 + [1])
+    encoder = np.tile([3.0, 0.0], (10, 1))
+    bypass = np.where(gold[:, None] == 1, [0.0, 3.0], [0.5, 0.0])
+    alike = fit_factors(encoder, bypass, gold)
+    balanced = fit_factors(encoder, bypass, gold, np.array([10 / 18, 5.0]))
+    assert balanced[0] < alike[0] or balanced[1] > alike[1]

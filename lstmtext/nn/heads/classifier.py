@@ -15,7 +15,7 @@ from lstmtext.config import Settings
 from lstmtext.nn.encoder import Encoding
 from lstmtext.nn.pooling import Pooling
 from lstmtext.nn.tensors import tensor
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import TextBatch
 from lstmtext.text.lexical import SHORTEST
 
@@ -61,6 +61,15 @@ class Classifier(nn.Module):
         self.factors: Tensor
         self.register_buffer("factors", torch.ones(2))
         """What the encoder's logits and the bypass's are multiplied by; 1 while training."""
+        self.weights_K: Tensor
+        self.register_buffer("weights_K", torch.ones(labels), persistent=False)
+        """How much a text of each label counts in the loss."""
+        self._weights: Floats = np.ones(labels)
+
+    def weigh(self, weights_K: Floats) -> None:
+        """Let a text of each label count so much in the loss."""
+        self._weights = weights_K
+        self.weights_K.copy_(torch.from_numpy(weights_K))
 
     def forward(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, Tensor | None]:
         """Logits [B, K] of the encoder's side and of the bypass."""
@@ -76,15 +85,16 @@ class Classifier(nn.Module):
         return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
 
     def count(self, batch: TextBatch) -> float:
-        """Texts of a batch."""
-        return float(len(batch.labels_B))
+        """Summed weights of the texts of a batch."""
+        return float(self._weights[batch.labels_B].sum())
 
     def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, float]:
-        """Summed cross-entropy of the encoder's side in nats, and the number of texts."""
+        """Summed weighted cross-entropy of the encoder's side in nats, and the sum of the weights."""
         logits_BK = self._encoder_logits(encoding)
         labels_B = tensor(batch.labels_B, logits_BK.device)
         smoothing = self.settings.label_smoothing
-        return F.cross_entropy(logits_BK, labels_B, reduction="sum", label_smoothing=smoothing), self.count(batch)
+        nats = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="sum", label_smoothing=smoothing)
+        return nats, self.count(batch)
 
     def _encoder_logits(self, encoding: Encoding) -> Tensor:
         logits_BK: Tensor = self.output(self.dropout(self.pooling(encoding)))

@@ -1,0 +1,74 @@
+"""`lstmtext tune`: the best settings for some data within a time."""
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from lstmtext.cli import options
+from lstmtext.cli.streams import remark, write_text
+from lstmtext.data.columns import Columns
+
+Data = Annotated[list[str], typer.Argument(help="Training data, as for train.")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the best bundle.")]
+Metric = Annotated[str | None, typer.Option("--metric", help="Score to search for, such as macro_f1 or f1:LABEL.")]
+MaxSize = Annotated[str | None, typer.Option("--max-size", help="Largest bundle that counts, such as 5MB.")]
+Storage = Annotated[
+    str | None, typer.Option("--storage", help="URL of an Optuna storage that several processes or machines share.")
+]
+
+
+def tune(
+    data: Data,
+    output: Output,
+    budget: Annotated[str, typer.Option("--budget", help="Time to search, such as 90s or 20m.")] = "10m",
+    metric: Metric = None,
+    max_size: MaxSize = None,
+    storage: Storage = None,
+    trials: Annotated[int, typer.Option("--trials", min=0, help="Most trials of this process; 0 is any.")] = 0,
+    valid: options.Valid = None,
+    task: options.Task = None,
+    format_name: options.DataFormat = None,
+    text_column: options.TextColumn = None,
+    label_column: options.LabelColumn = None,
+    tag_column: options.TagColumn = None,
+    seed: options.Seed = None,
+    threads: options.Threads = 0,
+    assignments: options.Assignments = None,
+    config: options.ConfigFile = None,
+    quiet: options.Quiet = False,
+) -> None:
+    r"""Search for the settings that suit some data; print the best as TOML, and keep their bundle.
+
+    A search that was cut short goes on when it is started again; several processes search together where they have
+    the same output folder or --storage.
+
+    \b
+    lstmtext tune data/reviews.csv -o checkpoints/tuned --budget 2m > best.toml
+    """
+    began = time.monotonic()
+    from functools import partial
+
+    from lstmtext.resolve import as_toml
+    from lstmtext.train.ranks import ALONE
+    from lstmtext.train.start import TrainRequest, make_job
+    from lstmtext.tune.study import Search, search, search_folder, verdict
+
+    say = partial(remark, quiet=quiet)
+    seconds, most_bytes = options.seconds(budget) or 0.0, options.bytes_of(max_size)
+    request = TrainRequest(
+        options.data_request(data, valid, task, format_name, Columns(text_column, label_column, tag_column)), output
+    )
+    flags = {"train.seed": seed, "train.threads": threads or None}
+    folder = search_folder(output)
+    with TemporaryDirectory(dir=folder, prefix="data-") as work:
+        choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
+        job = make_job(request, choose, ALONE, Path(work), say)
+        found = search(
+            Search(job.data, job.settings, output, folder, seconds, began, storage, metric, most_bytes, trials), say
+        )
+    write_text(as_toml(job.data.task, found.settings))
+    for text in (*verdict(found), f"saved {output}"):
+        say(text)

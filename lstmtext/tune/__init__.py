@@ -1,0 +1,1 @@
+"""The search for good settings within an honest budget."""
