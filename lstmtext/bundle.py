@@ -23,7 +23,7 @@ from lstmtext.text.arrays import Floats
 from lstmtext.text.labels import Labels
 from lstmtext.text.tokenizer import Tokenizer
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD = (
     "bundle.json",
     "tokenizer.json",

@@ -79,6 +79,8 @@ class ClassifySettings:
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
     """Share of the target probability spread over all labels."""
+    focal: float = bounded(0.0, 0.0, 10.0)
+    """Exponent that lets texts count less the surer the answer is (Lin et al., 2017); 0 counts all alike."""
     class_weight: Literal["none", "balanced"] = "none"
     """How much a text counts: all alike, or each class as much as any other, whatever its number of texts."""
 
@@ -129,12 +131,16 @@ class TrainSettings:
     """Peak step size of AdamW."""
     warmup: float = bounded(0.05, 0.0, 1.0)
     """Share of the training in which the rate rises from 0 to its peak."""
-    decay: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the rate falls after the warm-up, to 1 % of the peak."""
+    decay: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
+    """How the rate falls after the warm-up, to 1 % of the peak; plateau halves it at each validation without a better
+    score."""
     weight_decay: float = bounded(0.01, 0.0, 10.0)
     """Decoupled weight decay of the matrices."""
     average: float = bounded(0.99, 0.0, 0.99999)
     """Decay of the running average of the weights that is validated and saved; 0 takes the last weights."""
+    average_after: int = bounded(0, 0, 100_000)
+    """Validations without a better score after which the plain mean of all weights from then on is taken, instead of
+    the running average (Merity et al., 2018); 0 is never."""
     clip: float = bounded(1.0, 1e-6, 1e6)
     """Largest norm of the gradient."""
     patience: int = bounded(5, 1, 100_000)

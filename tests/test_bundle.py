@@ -85,8 +85,8 @@ def test_a_bundle_may_be_read_by_whom_new_files_may_be(copy, tmp_path, mask):
 
 
 def test_another_format_version_is_refused_with_both_versions(copy):
-    changed(copy, format=3)
-    with pytest.raises(ModelError, match="format 3; expected format 2"):
+    changed(copy, format=4)
+    with pytest.raises(ModelError, match="format 4; expected format 3"):
         load_bundle(copy)
 
 

@@ -47,10 +47,14 @@ def test_every_line_of_readme_and_help_runs(tmp_path):
     lines = [*lines_of_readme(), *lines_of_help()]
     assert len(lines) > 20
     for line in lines:
-        command = re.sub(r"lstmtext train (\S+)", r"lstmtext train \1 --epochs 1", line)
+        command = re.sub(r"lstmtext train (data\S+)", r"lstmtext train \1 --epochs 1", line)
+        command = re.sub(r"(lstmtext tune .*)--budget \S+", r"\1--budget 60s --trials 1 --set train.epochs=1", command)
         streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
         done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, check=False, timeout=120, **streams)
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        if "--resume" in line:  # nothing was cut short
+            assert (done.returncode, "no training to resume there" in done.stderr) == (2, True), done.stderr
+        else:
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
 def test_the_readme_names_every_command():

@@ -1,6 +1,7 @@
 """How a training looks: a live line and one line a validation on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,16 @@ if TYPE_CHECKING:
     from lstmtext.train.run import Validation
 
 
+BARS = "▁▂▃▄▅▆▇█"
 PAUSE_SECONDS = 0.1
 """Between two changes of the live line."""
+
+
+def sparkline(values: Sequence[float], width: int = 30) -> str:
+    """Values as a line of small bars, the highest full; more than `width` are thinned."""
+    shown = [values[len(values) * at // width] for at in range(width)] if len(values) > width else list(values)
+    low, high = min(shown, default=0.0), max(shown, default=0.0)
+    return "".join(BARS[round((value - low) / (high - low or 1.0) * (len(BARS) - 1))] for value in shown)
 
 
 class TrainingProgress:
@@ -25,6 +34,7 @@ class TrainingProgress:
         self._console = Console(stderr=True, quiet=quiet)
         self._quiet = quiet
         self._started = self._shown = time.monotonic()
+        self._losses: list[float] = []
         self._live = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -70,12 +80,14 @@ class TrainingProgress:
     def validated(self, validation: "Validation") -> None:
         """See `train.run.Listener`."""
         report = validation.report
+        self._losses.append(validation.loss)
+        curve = f"  {sparkline(self._losses)}" if self._console.is_terminal else ""
         left = validation.seconds / report.progress - validation.seconds
         mark = "*" if validation.improved else " "
         self.remark(
             f"epoch {report.epochs:6.2f}  loss {validation.loss:.4f}  "
             f"{validation.score_name} {validation.score:.4f} {mark} kept {validation.best:.4f}  "
-            f"{validation.tokens_per_second:,.0f} tokens/s  {validation.seconds:.0f} s, {left:.0f} s left"
+            f"{validation.tokens_per_second:,.0f} tokens/s  {validation.seconds:.0f} s, {left:.0f} s left{curve}"
         )
 
     def noted(self, text: str) -> None:

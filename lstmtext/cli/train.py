@@ -1,13 +1,15 @@
 """`lstmtext train`: data to a bundle."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import remark
+from lstmtext.cli.streams import remark, write_lines
+from lstmtext.config import Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
 
@@ -51,6 +53,7 @@ def train(
     log_dir: Annotated[
         Path | None, typer.Option("--log-dir", help="Folder for TensorBoard's files and each step as a line of JSON.")
     ] = None,
+    find_lr: Annotated[bool, typer.Option("--find-lr", help="Print losses at rising learning rates instead.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Train a model; the task is read from the data.
@@ -62,10 +65,12 @@ def train(
     lstmtext train data/entities.conll -o checkpoints/entities
     lstmtext train data/prose.txt -o checkpoints/prose --budget 1m
     lstmtext train --resume checkpoints/reviews
+    lstmtext train data/reviews.csv --find-lr
     """
-    from lstmtext.cli.progress import TrainingProgress
+    from lstmtext.cli.progress import TrainingProgress, sparkline
+    from lstmtext.train.find_rate import LOWEST, suggested_rate
     from lstmtext.train.ranks import leads
-    from lstmtext.train.start import TrainRequest, resume_training, start_training
+    from lstmtext.train.start import TrainRequest, find_rate, resume_training, start_training
 
     quiet = quiet or not leads()
 
@@ -77,6 +82,18 @@ def train(
         "train.device": device,
         "train.threads": threads or None,
     }
+    columns = Columns(text_column, label_column, tag_column)
+
+    def settings_of(name: TaskName) -> Settings:
+        return options.settings_of(name, config, assignments, flags)
+
+    if find_lr:
+        asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
+        steps = find_rate(TrainRequest(asked, Path(), encoder, head), settings_of, partial(remark, quiet=quiet))
+        write_lines(["rate\tloss\tsmooth", *(f"{s.rate:.3e}\t{s.loss:.4f}\t{s.smooth:.4f}" for s in steps)])
+        curve = sparkline([step.smooth for step in steps])
+        remark(f"loss from {LOWEST:g} on  {curve}  it falls fastest at {suggested_rate(steps):.1e}", quiet=quiet)
+        return
     with TrainingProgress(quiet=quiet) as progress:
         if resume is not None:
             _refuse(
@@ -98,12 +115,11 @@ def train(
                 log_dir=log_dir,
             )
         else:
-            columns = Columns(text_column, label_column, tag_column)
             asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
             output = _given(output, "-o/--output")
             start_training(
                 TrainRequest(asked, output, encoder, head),
-                lambda name: options.settings_of(name, config, assignments, flags),
+                settings_of,
                 progress,
                 progress.remark,
                 log_dir=log_dir,

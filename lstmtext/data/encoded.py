@@ -6,7 +6,7 @@ A folder with `data/` (a `datasets` DatasetDict of train and validation, Arrow f
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -73,10 +73,29 @@ class Ragged:
         place = index - self._firsts[chunk]
         return values[offsets[place] : offsets[place + 1]]
 
-    def joined(self) -> Any:  # noqa: ANN401  # an array of whatever type the lists hold
-        """All lists one after the other; a view of the file where it is one chunk."""
-        parts = [values[offsets[0] : offsets[-1]] for offsets, values in self._chunks]
-        return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype=np.int32), *parts])
+    def joined(self) -> "Joined":
+        """All lists one after the other."""
+        return Joined([values[offsets[0] : offsets[-1]] for offsets, values in self._chunks])
+
+
+class Joined:
+    """Arrays one after the other, left where they are; read like one array, by integers, arrays of them and slices."""
+
+    def __init__(self, parts: Sequence[Ints]) -> None:
+        self._parts = parts
+        self._firsts = np.cumsum([0, *map(len, parts)])
+
+    def __len__(self) -> int:
+        return int(self._firsts[-1])
+
+    def __getitem__(self, places: Ints | slice | int) -> Ints:
+        wanted = np.arange(len(self))[places] if isinstance(places, slice) else np.asarray(places)
+        chunks = np.searchsorted(self._firsts, wanted, side="right") - 1
+        found = np.empty(wanted.shape, dtype=np.int32)
+        for chunk in np.unique(chunks):
+            own = chunks == chunk
+            found[own] = self._parts[chunk][wanted[own] - self._firsts[chunk]]
+        return found
 
 
 class EncodedTexts:
@@ -125,7 +144,7 @@ class EncodedStream:
     """Running text as one array of ids, with the counts that rates of a language model are spread over."""
 
     def __init__(self, table: "datasets.Dataset") -> None:
-        self.ids: Ints = Ragged(table.data.column("ids")).joined()
+        self.ids = Ragged(table.data.column("ids")).joined()
         self.characters, self.bytes, self.words = (
             int(table.data.column(name).to_numpy().sum()) for name in ("characters", "bytes", "words")
         )

@@ -18,10 +18,12 @@ from lstmtext.metrics import Scores
 from lstmtext.nn.encoder import State, StreamState
 from lstmtext.nn.model import Model, fixed_tensors, moving_tensors
 from lstmtext.train.checkpoint import Snapshot
-from lstmtext.train.loop import Position, StepReport, make_optimizer
+from lstmtext.train.loop import Position, StepReport, make_optimizer, move_average, running_share
 
 UNREAD_STEPS = 20
 """Steps whose losses are read together, as reading one waits for the device."""
+NUMBERS = ("tokens", "epochs", "looks", "averaged")
+"""What a course counts."""
 CARRIED = ("forward hidden", "forward cell", "backward hidden", "backward cell")
 
 
@@ -72,8 +74,11 @@ class Course:
 
     def __init__(self, model: Model, settings: Settings) -> None:
         self.model = model
-        self.kept = copy.deepcopy(model) if settings.train.average else model
-        """What is validated and saved: the running average, or the model itself."""
+        self._decay, self._triggered = settings.train.average, settings.train.average_after > 0
+        self.kept = copy.deepcopy(model) if self._decay or self._triggered else model
+        """What is validated and saved: an average of the weights, or the model itself."""
+        self.averaged = 0
+        """Steps of the plain mean of the weights, once it has begun."""
         self.optimizer = make_optimizer(model, settings)
         self.position = Position.first(settings.train.seed)
         self.best = Best()
@@ -82,6 +87,14 @@ class Course:
         self.epochs = 0.0
         self.looks = 0
         """Validations so far."""
+
+    def average(self, step: int) -> None:
+        """Take the weights after a step into the average."""
+        if self._triggered:
+            move_average(self.kept, self.model, 1 / max(1, self.averaged))
+            self.averaged += self.averaged > 0
+        elif self.kept is not self.model:
+            move_average(self.kept, self.model, running_share(self._decay, step))
 
     def take_best(self) -> Model:
         """The kept model with the best weights so far."""
@@ -112,8 +125,8 @@ class Course:
             tensors |= _named(f"rank.{rank}", own)
         position = {key: value for key, value in vars(self.position).items() if key != "carried"}
         best = {key: value for key, value in asdict(self.best).items() if key != "weights"}
-        numbers = {"tokens": self.tokens, "epochs": self.epochs, "looks": self.looks, "losses": self.losses.read}
-        return Snapshot(tensors, {"position": position, "best": best, **numbers})
+        numbers = {key: getattr(self, key) for key in NUMBERS}
+        return Snapshot(tensors, {"position": position, "best": best, "losses": self.losses.read, **numbers})
 
     def restore(self, snapshot: Snapshot, place: object, rank: int = 0) -> None:
         """Go on from a snapshot; a rank that it knows nothing of begins with fresh rows and dropout.
@@ -133,7 +146,8 @@ class Course:
         self.position = Position(**facts["position"], carried=_stream_state(carried))
         weights = {name: value.to(device) for name, value in groups.get("best", {}).items()}
         self.best = Best(weights, **facts["best"])
-        self.tokens, self.epochs, self.looks = facts["tokens"], facts["epochs"], facts["looks"]
+        for key in NUMBERS:
+            setattr(self, key, facts[key])
         self.losses.read = list(facts["losses"])
         if "random" in of_rank:
             torch.set_rng_state(of_rank["random"]["cpu"])

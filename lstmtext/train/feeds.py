@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import numpy as np
 
 from lstmtext.config import Settings
-from lstmtext.data.encoded import EncodedData, EncodedStream
+from lstmtext.data.encoded import EncodedData, EncodedStream, Joined
 from lstmtext.nn.model import Batch
 from lstmtext.text.arrays import Bools, Ints
 from lstmtext.text.batching import plan_batches
@@ -94,7 +94,7 @@ class RecordFeed(Generic[Example, Made]):
 class StreamFeed:
     """Windows of contiguous rows of running text, for truncated back-propagation."""
 
-    ids: Ints
+    ids: Joined | Ints
     settings: Settings
     rank: int = 0
     size: int = 1
@@ -178,13 +178,14 @@ def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[St
     Each row begins with a boundary, as a text does; the past that its first tokens lack weighs little, since a row
     has at least LEAST_WINDOWS windows.
     """
-    rows = max(1, min(rows, len(stream.ids) // (LEAST_WINDOWS * window)))
-    length = len(stream.ids) // rows
-    for ids_BT in (stream.ids[: rows * length].reshape(rows, length), stream.ids[None, rows * length :]):
-        opened_BT = np.pad(ids_BT, ((0, 0), (1, 0)), constant_values=BOUNDARY_ID)
-        for place in range(0, ids_BT.shape[1], window):
-            fresh_B = np.full(len(ids_BT), place == 0)
-            yield StreamBatch(opened_BT[:, place : place + window + 1], None, fresh_B)
+    count = len(stream.ids)
+    rows = max(1, min(rows, count // (LEAST_WINDOWS * window)))
+    length = count // rows
+    for starts_B, ends in ((np.arange(rows) * length, length), (np.array([rows * length]), count - rows * length)):
+        for place in range(0, ends, window):
+            places_BT = starts_B[:, None] + np.arange(place - 1, min(place + window, ends))
+            fresh_B = np.full(len(starts_B), place == 0)
+            yield StreamBatch(_opened(stream.ids[np.maximum(places_BT, 0)], fresh_B), None, fresh_B)
 
 
 def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[TextExample, TextBatch]:

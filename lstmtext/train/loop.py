@@ -71,11 +71,15 @@ def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
     )
 
 
-def move_average(average: Model, model: Model, decay: float, step: int) -> None:
-    """Move averaged weights towards the current ones; the decay grows to its value over the first steps."""
-    share = 1.0 - min(decay, (1 + step) / (10 + step))
+def move_average(average: Model, model: Model, share: float) -> None:
+    """Move averaged weights towards the current ones by a share of the difference."""
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
+
+
+def running_share(decay: float, step: int) -> float:
+    """The share of a running average; the decay grows to its value over the first steps."""
+    return 1.0 - min(decay, (1 + step) / (10 + step))
 
 
 @dataclass
@@ -92,6 +96,8 @@ class Position:
     progress: float = 0.0
     seconds: float = 0.0
     """Time spent of the budget."""
+    misses: int = 0
+    """Validations without a better score."""
     carried: StreamState | None = None
 
     @classmethod
@@ -169,7 +175,7 @@ def training_steps(
             clock = time.monotonic() - started if ranks.first else 0.0
             counts = [sum(map(trainee.model.count, own)), float(sum(map(_token_count, own)))]
             count, tokens, stopping, position.seconds = ranks.sums([*counts, float(stops()), clock])
-            rate = train.learning_rate * rate_factor(position.progress, train)
+            rate = train.learning_rate * rate_factor(position.progress, train, position.misses)
             loss = trainee.step(own, count, rate, position)
             position.step += 1
             position.batches += len(own)

@@ -27,7 +27,7 @@ from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.interrupts import interruptible
-from lstmtext.train.loop import StepReport, Trainee, move_average, training_steps
+from lstmtext.train.loop import StepReport, Trainee, training_steps
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.quantize import choose_graph
 from lstmtext.train.ranks import ALONE, Ranks
@@ -108,7 +108,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved.
     """
     settings = job.settings
-    device = _set_up(settings, job.ranks)
+    device = set_up(settings, job.ranks)
     started = time.monotonic()
     course, precision = _begin(job, device)
     parameters = _count_parameters(course.model)
@@ -145,7 +145,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
 def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
     """A course at its beginning, or at the last checkpoint of its run, and the precision to train in."""
     settings, run, ranks = job.settings, job.run, job.ranks
-    model = _make_model(job).to(device)
+    model = make_model(job).to(device)
     course = Course(model, settings)
     if ranks.rank:  # other dropout than the first
         torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
@@ -183,7 +183,8 @@ def set_threads(train: TrainSettings) -> None:
         torch.set_num_threads(train.threads)
 
 
-def _set_up(settings: Settings, ranks: Ranks) -> torch.device:
+def set_up(settings: Settings, ranks: Ranks) -> torch.device:
+    """Seeds, threads, and the device to train on. Raises UsageError for a GPU that is not there."""
     train = settings.train
     set_threads(train)
     if train.device == "cuda" and not torch.cuda.is_available():
@@ -193,7 +194,7 @@ def _set_up(settings: Settings, ranks: Ranks) -> torch.device:
     return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
 
 
-def _make_model(job: TrainJob) -> Model:
+def make_model(job: TrainJob) -> Model:
     """A new model, with what the data decided: found now, or before."""
     data, fixed = job.data, job.fixed
     model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
@@ -226,8 +227,7 @@ def _train_until_done(
     stops = partial(bool, interrupted)
     for report in training_steps(trainee, feed, course.position, started=started, stops=stops):
         listener.stepped(report)
-        if course.kept is not course.model:
-            move_average(course.kept, course.model, settings.train.average, report.step)
+        course.average(report.step)
         course.tokens += report.tokens
         course.epochs = report.epochs
         due = report.epochs >= (course.looks + 1) / settings.train.validations_per_epoch - 1e-9
@@ -259,8 +259,11 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
         best.take(course.kept, scores, report.epochs)
     else:
         best.misses += 1
+        course.position.misses += 1
     if best.scores is None:
         return
+    if 0 < job.settings.train.average_after <= best.misses and not course.averaged:
+        course.averaged = 1
     seconds = course.position.seconds
     name, value = first_of(task.shown, scores)
     _, best_value = first_of(task.shown, best.scores)

@@ -21,7 +21,8 @@ from lstmtext.errors import DataError, ModelError, UsageError
 from lstmtext.folders import check_output
 from lstmtext.resolve import differences, settings_from_sections, with_kept
 from lstmtext.sizes import fit_training
-from lstmtext.train.ranks import Ranks, joined_ranks
+from lstmtext.train.find_rate import RateStep, rate_steps
+from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
 from lstmtext.train.report import report_path, write_report
 from lstmtext.train.run import Listener, TrainJob, set_threads, train
 from lstmtext.train.runs import RunFolder
@@ -64,6 +65,12 @@ def start_training(
                 remark(f"an earlier training was cut short; --resume {other} goes on with it")
             job = make_job(request, choose, ranks, work, remark)
             _run(replace(job, run=run), log_dir, listener)
+
+
+def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]) -> list[RateStep]:
+    """Losses at rising learning rates, without a bundle."""
+    with TemporaryDirectory(prefix="lstmtext.") as work:
+        return list(rate_steps(make_job(request, choose, ALONE, Path(work), remark)))
 
 
 def resume_training(

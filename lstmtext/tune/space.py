@@ -38,8 +38,8 @@ def defaults(task: TaskName, settings: Settings, *, weigh: bool, limited: bool) 
 def _common(trial: "Trial") -> dict[str, Setting]:
     return {
         "train.learning_rate": trial.suggest_float("train.learning_rate", 5e-4, 1.2e-2, log=True),
-        "encoder.embedding_size": trial.suggest_categorical("encoder.embedding_size", [64, 128, 256]),
-        "encoder.hidden_size": trial.suggest_categorical("encoder.hidden_size", [64, 128, 256, 512]),
+        "encoder.embedding_size": trial.suggest_categorical("encoder.embedding_size", [32, 64, 128, 256]),
+        "encoder.hidden_size": trial.suggest_categorical("encoder.hidden_size", [32, 64, 128, 256, 512]),
         "encoder.embedding_dropout": trial.suggest_float("encoder.embedding_dropout", 0.0, 0.5),
         "encoder.input_dropout": trial.suggest_float("encoder.input_dropout", 0.0, 0.6),
         "encoder.output_dropout": trial.suggest_float("encoder.output_dropout", 0.0, 0.6),

@@ -22,6 +22,7 @@ from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output, replacing
 from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
+from lstmtext.sizes import least_bytes
 from lstmtext.tasks import TASKS
 from lstmtext.train.loop import StepReport
 from lstmtext.train.run import Diverged, TrainJob, Validation, train
@@ -190,6 +191,8 @@ class _Trials:
         chosen = suggested(trial, job.data.task, job.settings, weigh=_weighs(self._metric), limited=job.most_bytes > 0)
         most = min(self.left(), job.budget * MOST_OF_BUDGET)
         settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
+        if 0 < job.most_bytes < least_bytes(settings, job.data.tokenizer.size):
+            raise _pruned()
         output = job.folder / f"trial-{trial.number}"
         watcher = _Watcher(trial, self._metric)
         try:

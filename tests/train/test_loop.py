@@ -14,7 +14,7 @@ from lstmtext.nn.model import Model
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import fit_training
 from lstmtext.train.feeds import train_feed
-from lstmtext.train.loop import Trainee, make_optimizer, move_average, training_steps
+from lstmtext.train.loop import Trainee, make_optimizer, move_average, running_share, training_steps
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "losses.json"
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -98,5 +98,5 @@ def test_the_average_follows_the_weights(tmp_path):
     with torch.no_grad():
         other.head.output.bias.add_(1.0)
     before = model.head.output.bias.clone()
-    move_average(model, other, decay=0.75, step=10_000)
+    move_average(model, other, running_share(0.75, step=10_000))
     np.testing.assert_allclose((model.head.output.bias - before).detach().numpy(), 0.25, atol=1e-6)

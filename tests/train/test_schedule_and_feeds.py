@@ -132,3 +132,9 @@ def test_the_making_ends_with_the_taking():
     assert next(taken) == 0
     taken.close()
     assert not makers[0].is_alive()
+
+
+def test_on_a_plateau_each_miss_halves_the_rate():
+    settings = TrainSettings(warmup=0.0, decay="plateau")
+    assert [rate_factor(0.9, settings, misses) for misses in range(3)] == pytest.approx([1.0, 0.505, 0.2575])
+    assert rate_factor(0.9, settings, 50) == pytest.approx(FLOOR)

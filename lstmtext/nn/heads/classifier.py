@@ -93,6 +93,10 @@ class Classifier(nn.Module):
         logits_BK = self._encoder_logits(encoding)
         labels_B = tensor(batch.labels_B, logits_BK.device)
         smoothing = self.settings.label_smoothing
+        if self.settings.focal:
+            nats_B = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="none")
+            sure_B = logits_BK.softmax(1).gather(1, labels_B[:, None])[:, 0]
+            return ((1 - sure_B) ** self.settings.focal * nats_B).sum(), self.count(batch)
         nats = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="sum", label_smoothing=smoothing)
         return nats, self.count(batch)
 

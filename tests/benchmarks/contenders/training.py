@@ -45,7 +45,7 @@ def _ours(folder, task, settings, flops):
     from lstmtext.text.batching import padding_share
     from lstmtext.train.bypass import count_features
     from lstmtext.train.feeds import RecordFeed, train_feed
-    from lstmtext.train.loop import Trainee, make_optimizer, move_average, training_steps
+    from lstmtext.train.loop import Trainee, make_optimizer, move_average, running_share, training_steps
     from lstmtext.train.precision import choose_precision
 
     data, chosen = _set_up(folder, task, settings)
@@ -65,7 +65,7 @@ def _ours(folder, task, settings, flops):
         tokens = 0
         for _ in range(STEPS):
             report = next(steps)
-            move_average(kept, model, chosen.train.average, report.step)
+            move_average(kept, model, running_share(chosen.train.average, report.step))
             tokens += report.tokens
         return tokens * scale
 

@@ -1,0 +1,54 @@
+"""What a training holds: which average of the weights is validated and saved, and when it begins."""
+
+import pytest
+import torch
+
+from lstmtext.train.course import Course
+from tests.train.test_loop import start
+
+
+def moved(course: Course, value: float) -> None:
+    with torch.no_grad():
+        for weights in course.model.parameters():
+            weights.fill_(value)
+
+
+def kept(course: Course) -> float:
+    return next(course.kept.parameters()).detach().flatten()[0].item()
+
+
+def test_without_an_average_the_model_itself_is_kept(tmp_path):
+    model, _, settings = start("classify", tmp_path, "train.average=0")
+    assert Course(model, settings).kept is model
+
+
+def test_a_triggered_average_is_the_weights_until_it_begins_and_then_their_mean(tmp_path):
+    model, _, settings = start("classify", tmp_path, "train.average_after=2")
+    course = Course(model, settings)
+    for step, value in enumerate([5.0, 7.0]):
+        moved(course, value)
+        course.average(step)
+        assert kept(course) == value
+    course.averaged = 1  # the trigger
+    for step, value in enumerate([1.0, 2.0, 6.0]):
+        moved(course, value)
+        course.average(step)
+    assert kept(course) == pytest.approx(3.0)
+
+
+def test_a_focal_loss_lets_sure_answers_count_less(tmp_path):
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "focal").mkdir()
+    model, feed, _ = start("classify", tmp_path / "plain")
+    focal, _, _ = start("classify", tmp_path / "focal", "classify.focal=2")
+    focal.load_state_dict(model.state_dict())
+    _, batch = next(iter(feed.ordered()))
+    for each in (model, focal):
+        each.eval()
+        with torch.no_grad():
+            each.head.output.weight.zero_()
+            each.head.output.bias.copy_(torch.tensor([3.0, 0.0]))
+    sure = torch.softmax(torch.tensor([3.0, 0.0]), 0)[torch.from_numpy(batch.labels_B)]
+    nats = -sure.log()
+    assert model.loss(batch)[0].item() == pytest.approx(nats.sum().item(), rel=1e-5)
+    assert focal.loss(batch)[0].item() == pytest.approx(((1 - sure) ** 2 * nats).sum().item(), rel=1e-5)

@@ -1,0 +1,125 @@
+"""A search: never below the defaults, beside a baseline, within time and size, resumed and shared."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import optuna
+import pytest
+
+from lstmtext.bundle import load_bundle
+from lstmtext.config import TASK_DEFAULTS
+from lstmtext.resolve import resolve_settings
+from lstmtext.sizes import least_bytes
+from lstmtext.tune.space import defaults, suggested
+
+TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
+
+
+@pytest.mark.parametrize("task", TASK_DEFAULTS)
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_space_holds_the_defaults_and_names_settings_that_exist(task, wide):
+    settings = resolve_settings(task, assignments=["train.batch_tokens=512", "generate.rows=8"])
+    own = defaults(task, settings, weigh=wide, limited=wide)
+    trial = optuna.trial.FixedTrial(own)
+    assert suggested(trial, task, settings, weigh=wide, limited=wide) == own
+    sections = settings.as_dict()
+    kept = {key: sections[key.partition(".")[0]][key.partition(".")[2]] for key in own}
+    changed = {key for key in own if own[key] != kept[key]}
+    assert changed <= {"train.weight_decay", f"{task}.bypass_buckets"}  # whose defaults lie outside, or at 0
+
+
+def test_a_search_ends_with_a_bundle_its_settings_and_a_verdict(run_here, data, tmp_path):
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY)
+    assert done.code == 0, done.err
+    bundle = load_bundle(tmp_path / "best")
+    (tmp_path / "best.toml").write_bytes(done.out)
+    own = resolve_settings("classify", file=tmp_path / "best.toml").as_dict()
+    assert own["encoder"] == bundle.info.settings.as_dict()["encoder"]
+    assert "baseline: TF-IDF and logistic regression: accuracy" in done.err
+    assert "the default settings have" in done.err
+    best, default = (float(done.err.partition(f"{word} ")[2][:6]) for word in ("best accuracy", "settings have"))
+    assert best >= default
+    assert tomllib.loads(done.out.decode())["train"]["epochs"] == 1
+
+
+def test_a_search_that_is_started_again_goes_on(run_here, data, tmp_path):
+    words = ["tune", data / "entities.conll", "-o", tmp_path / "best", *TINY]
+    assert run_here(*words).code == 0
+    done = run_here(*words)
+    assert "of 4 trials" in done.err
+    assert "baseline: each word's usual tag: span_f1" in done.err
+
+
+def test_another_metric_or_other_data_do_not_join_a_study(run_here, data, tmp_path):
+    words = ["tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY]
+    assert run_here(*words).code == 0
+    done = run_here(*words, "--metric", "macro_f1")
+    assert (done.code, "holds a study of the same name with another metric" in done.err) == (3, True)
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--seed", "5")
+    assert (done.code, "with another data" in done.err) == (3, True)
+
+
+def test_a_metric_that_does_not_exist_names_those_that_do(run_here, data, tmp_path):
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--metric", "f1:nothing")
+    assert done.code == 2
+    assert "no score 'f1:nothing'; expected one of accuracy, macro_f1" in done.err
+    assert not (tmp_path / "best").exists()
+
+
+def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--max-size", "3kB")
+    assert (done.code, "no trial was completed" in done.err) == (2, True)
+    limited = ["--max-size", "1MB", "--trials", "40", "--budget", "20s"]
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "small", *TINY, *limited)
+    assert done.code == 0, done.err
+    bundle = load_bundle(tmp_path / "small")
+    size = sum(path.stat().st_size for path in (tmp_path / "small").iterdir())
+    assert least_bytes(bundle.info.settings, bundle.info.vocabulary_size) < size <= 1_000_000
+
+
+def test_a_model_below_the_baseline_is_not_silent(run_here, tmp_path):
+    """Words that decide are known to the baseline; a model without n-grams cannot learn them in one pass."""
+    rows = [f"filler word{n % 7} {'yes' if n % 2 else 'no'},{'a' if n % 2 else 'b'}" for n in range(60)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    weak = ["--set", "classify.bypass=false", "--set", "train.learning_rate=1e-8", "--trials", "1", "--budget", "60s"]
+    done = run_here("tune", tmp_path / "rows.csv", "-o", tmp_path / "best", *weak, "--set", "train.epochs=1")
+    assert done.code == 0, done.err
+    assert "WARNING: below the baseline" in done.err
+
+
+def worker(folder: Path, data: Path, output: str, *more: str) -> subprocess.Popen[bytes]:
+    words = ["tune", data / "entities.conll", "-o", folder / output, "--storage", f"sqlite:///{folder}/study.db"]
+    words += ["--set", "train.epochs=2", "--threads", "1", "-q", *more]
+    return subprocess.Popen([sys.executable, "-m", "lstmtext", *map(str, words)], stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_two_workers_share_trials_and_a_killed_one_leaves_the_study_whole(data, tmp_path):
+    storage = f"sqlite:///{tmp_path}/study.db"
+    killed = worker(tmp_path, data, "best", "--budget", "300s")
+    while not (tmp_path / "study.db").exists() or not _finished(storage):
+        time.sleep(0.5)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    before = _finished(storage)
+    workers = [worker(tmp_path, data, "best", "--budget", "60s", "--trials", "2") for _ in range(2)]
+    assert [process.wait(timeout=200) for process in workers] == [0, 0]
+    study = optuna.load_study(study_name="best", storage=storage)
+    numbers = [trial.number for trial in study.trials]
+    assert numbers == sorted(set(numbers))
+    assert _finished(storage) >= before + 4
+    scores = json.loads((tmp_path / "best" / "bundle.json").read_text())["heads"]["tags"]["scores"]
+    assert scores["span_f1"] == pytest.approx(study.best_value)
+
+
+def _finished(storage: str) -> int:
+    try:
+        study = optuna.load_study(study_name="best", storage=storage)
+    except Exception:
+        return 0
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
