@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -55,14 +56,18 @@ class TrainingProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
 
     def remark(self, text: str) -> None:
         """A line about what was found or guessed."""
-        if self._console.is_terminal:
-            self._console.print(f"lstmtext: {text}", markup=False, highlight=False)
-        else:
+        if not self._console.is_terminal:
             remark(text, quiet=self._quiet)
+            return
+        try:
+            self._console.print(f"lstmtext: {text}", markup=False, highlight=False)
+        except OSError:  # the terminal is gone, the training goes on
+            self._console.quiet = self._live.disable = True
 
     def started(self, *, parameters: int, precision: str, device: str) -> None:
         """See `train.run.Listener`."""
@@ -93,3 +98,6 @@ class TrainingProgress:
     def noted(self, text: str) -> None:
         """See `train.run.Listener`."""
         self.remark(text)
+
+    def saving(self) -> None:
+        """See `train.run.Listener`."""

@@ -81,9 +81,11 @@ def remark(text: str, *, quiet: bool = False) -> None:
     """Say something to the user on stderr; a reader who has left it, as `2>&1 | head` does, ends no work."""
     if quiet:
         return
+    if sys.stderr is None:
+        return
     try:
         sys.stderr.write(f"lstmtext: {text}\n")
-    except BrokenPipeError:
+    except OSError:  # a terminal that is gone, a full disk
         abandon(sys.stderr)
 
 

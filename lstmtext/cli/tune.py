@@ -1,8 +1,9 @@
 """`lstmtext tune`: the best settings for some data within a time."""
 
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -49,26 +50,25 @@ def tune(
     lstmtext tune data/reviews.csv -o checkpoints/tuned --budget 2m > best.toml
     """
     began = time.monotonic()
-    from functools import partial
-
-    from lstmtext.resolve import as_toml
+    from lstmtext.resolve import as_toml, differences, resolve_settings
     from lstmtext.train.ranks import ALONE
     from lstmtext.train.start import TrainRequest, make_job
-    from lstmtext.tune.study import Search, search, search_folder, verdict
+    from lstmtext.tune.study import Search, data_folder, search, search_folder, verdict
 
     say = partial(remark, quiet=quiet)
     seconds, most_bytes = options.seconds(budget) or 0.0, options.bytes_of(max_size)
-    request = TrainRequest(
-        options.data_request(data, valid, task, format_name, Columns(text_column, label_column, tag_column)), output
-    )
+    columns = Columns(text_column, label_column, tag_column)
+    request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output)
     flags = {"train.seed": seed, "train.threads": threads or None}
+    choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
     folder = search_folder(output)
-    with TemporaryDirectory(dir=folder, prefix="data-") as work:
-        choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
-        job = make_job(request, choose, ALONE, Path(work), say)
-        found = search(
-            Search(job.data, job.settings, output, folder, seconds, began, storage, metric, most_bytes, trials), say
-        )
-    write_text(as_toml(job.data.task, found.settings))
-    for text in (*verdict(found), f"saved {output}"):
-        say(text)
+    with data_folder(folder) as work:
+        job = make_job(request, choose, ALONE, work, say)
+        task_name = job.data.task
+        fixed = frozenset(differences(resolve_settings(task_name), choose(task_name)))
+        asked = Search(job.data, job.settings, output, folder, seconds, began, fixed)
+        found = search(replace(asked, storage=storage, metric=metric, most_bytes=most_bytes, trials=trials), say)
+    write_text(as_toml(task_name, found.settings))
+    for text in verdict(found):
+        remark(text, quiet=quiet and not text.startswith("WARNING"))
+    say(f"saved {output}" if found.here else "the best bundle is on another machine; train it anew with these settings")

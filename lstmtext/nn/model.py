@@ -20,6 +20,8 @@ from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch
 
 Batch = TextBatch | SentenceBatch | StreamBatch
 ENCODER_PREFIX = "encoder."
+SET_BY_VALIDATION = ("factors", "shift_K")
+"""Buffers of heads that a look at the validation data sets."""
 
 
 class Model(nn.Module):
@@ -87,25 +89,33 @@ def model_arrays(model: nn.Module) -> dict[str, Floats]:
 
 def moving_tensors(model: nn.Module) -> dict[str, Tensor]:
     """What training changes: parameters, and the buffers that validation sets; views, not copies."""
-    return dict(model.named_parameters()) | {n: value for n, value in model.named_buffers() if not _is_fixed(n)}
+    buffers = {name: value for name, value in model.named_buffers() if name.rpartition(".")[2] in SET_BY_VALIDATION}
+    return dict(model.named_parameters()) | buffers
 
 
 def fixed_tensors(model: nn.Module) -> dict[str, Tensor]:
     """What the training data decide before the first step: the buffers of a bypass; views, not copies."""
-    return {name: value for name, value in model.named_buffers() if _is_fixed(name)}
+    return {name: value for name, value in model.named_buffers() if ".bypass." in name}
 
 
 def set_fixed(model: "Model", found: Mapping[str, Tensor]) -> None:
-    """Set what `fixed_tensors` gave of a model of the same settings."""
+    """Set what `fixed_tensors` gave of a model of the same settings. Raises ModelError where it does not fit."""
     bypass = model.head.bypass if isinstance(model.head, Tagger) else None
-    if bypass is not None:
-        bypass.learn_only(found["head.bypass.places_N"].numpy() > 0)
-    for name, value in fixed_tensors(model).items():
-        value.copy_(found[name])
+    places = found.get("head.bypass.places_N")
+    if bypass is not None and places is not None:
+        bypass.learn_only(places.numpy() > 0)
+    copy_tensors(fixed_tensors(model), found, place="the checkpoint")
 
 
-def _is_fixed(buffer: str) -> bool:
-    return ".bypass." in buffer
+def copy_tensors(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, place: object) -> None:
+    """Copy tensors by name. Raises ModelError where names or shapes do not match."""
+    for name in sorted(own.keys() | found.keys()):
+        shapes = [tuple(tensors[name].shape) if name in tensors else None for tensors in (found, own)]
+        if shapes[0] != shapes[1]:
+            raise ModelError(place, f"'{name}' is {shapes[0] or 'absent'}", expected=f"{shapes[1] or 'no such tensor'}")
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(found[name])
 
 
 def load_arrays(model: nn.Module, arrays: Mapping[str, Floats], *, place: object) -> None:

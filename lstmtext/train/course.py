@@ -6,17 +6,16 @@ Left out: what a step does (`loop`), where snapshots are kept (`runs`).
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lstmtext.config import Settings
-from lstmtext.errors import ModelError
 from lstmtext.metrics import Scores
 from lstmtext.nn.encoder import State, StreamState
-from lstmtext.nn.model import Model, fixed_tensors, moving_tensors
+from lstmtext.nn.model import Model, copy_tensors, fixed_tensors, moving_tensors
 from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.loop import Position, StepReport, make_optimizer, move_average, running_share
 
@@ -98,7 +97,7 @@ class Course:
 
     def take_best(self) -> Model:
         """The kept model with the best weights so far."""
-        _copy_into(moving_tensors(self.kept), self.best.weights, "the best weights")
+        copy_tensors(moving_tensors(self.kept), self.best.weights, place="the best weights")
         return self.kept
 
     def fixed(self) -> Snapshot:
@@ -124,24 +123,25 @@ class Course:
         for rank, own in enumerate(of_ranks):
             tensors |= _named(f"rank.{rank}", own)
         position = {key: value for key, value in vars(self.position).items() if key != "carried"}
-        best = {key: value for key, value in asdict(self.best).items() if key != "weights"}
+        best = {"scores": self.best.scores, "epochs": self.best.epochs, "misses": self.best.misses}
         numbers = {key: getattr(self, key) for key in NUMBERS}
         return Snapshot(tensors, {"position": position, "best": best, "losses": self.losses.read, **numbers})
 
-    def restore(self, snapshot: Snapshot, place: object, rank: int = 0) -> None:
-        """Go on from a snapshot; a rank that it knows nothing of begins with fresh rows and dropout.
+    def restore(self, snapshot: Snapshot, place: object, rank: int = 0, size: int = 1) -> None:
+        """Go on from a snapshot; where it is of another number of ranks, with fresh rows and dropout.
 
         Raises ModelError where it was made by another model.
         """
         groups = _grouped(snapshot.tensors)
-        _copy_into(moving_tensors(self.model), groups["model"], place)
+        copy_tensors(moving_tensors(self.model), groups["model"], place=place)
         if self.kept is not self.model:
-            _copy_into(moving_tensors(self.kept), groups.get("average", groups["model"]), place)
+            copy_tensors(moving_tensors(self.kept), groups.get("average", groups["model"]), place=place)
         states = {int(index): own for index, own in _grouped(groups.get("optimizer", {})).items()}
         self.optimizer.load_state_dict({"state": states, "param_groups": self.optimizer.state_dict()["param_groups"]})
         facts: dict[str, Any] = snapshot.facts
         device = self.model.device
-        of_rank = _grouped(_grouped(groups["rank"]).get(str(rank), {}))
+        ranks = _grouped(groups["rank"])
+        of_rank = _grouped(ranks[str(rank)]) if len(ranks) == size else {}
         carried = {key: value.to(device) for key, value in of_rank.get("carried", {}).items()}
         self.position = Position(**facts["position"], carried=_stream_state(carried))
         weights = {name: value.to(device) for name, value in groups.get("best", {}).items()}
@@ -166,16 +166,6 @@ def _grouped(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 def _named(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{kind}.{name}": value for name, value in tensors.items()}
-
-
-def _copy_into(own: dict[str, Tensor], found: dict[str, Tensor], place: object) -> None:
-    for name in sorted(own.keys() | found.keys()):
-        shapes = [tuple(tensors[name].shape) if name in tensors else None for tensors in (found, own)]
-        if shapes[0] != shapes[1]:
-            raise ModelError(place, f"'{name}' is {shapes[0] or 'absent'}", expected=f"{shapes[1] or 'no such tensor'}")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(found[name])
 
 
 def _flat(carried: StreamState | None) -> dict[str, Tensor]:

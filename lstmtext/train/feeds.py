@@ -14,6 +14,7 @@ import numpy as np
 
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData, EncodedStream, Joined
+from lstmtext.errors import UsageError
 from lstmtext.nn.model import Batch
 from lstmtext.text.arrays import Bools, Ints
 from lstmtext.text.batching import plan_batches
@@ -104,7 +105,7 @@ class StreamFeed:
         """One pass; rows begin at another place every time, so that windows fall differently."""
         rows, window = self._shape()
         first = int(rng.integers(len(self.ids)))
-        length = (len(self.ids) - 1) // rows
+        length = max(1, (len(self.ids) - 1) // rows)
         own = slice(self.rank, None, self.size)
         starts = np.arange(rows)[own, None] * length
         both = self.settings.encoder.directions == "both"
@@ -224,5 +225,9 @@ def train_feed(data: EncodedData, settings: Settings, rank: int = 0, size: int =
         "tag": lambda: sentence_feed(data, "train", settings),
         "generate": lambda: StreamFeed(data.stream("train").ids, settings),
     }
-    feed: Feed = replace(feeds[data.task](), rank=rank, size=size)
+    made = feeds[data.task]()
+    if isinstance(made, RecordFeed) and len(made.lengths) < size:
+        found = f"{len(made.lengths)} training records for {size} processes"
+        raise UsageError("torchrun --nproc-per-node", found, expected="a record for each process at least")
+    feed: Feed = replace(made, rank=rank, size=size)
     return feed

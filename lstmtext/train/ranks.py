@@ -100,7 +100,7 @@ def joined_ranks() -> Iterator[Ranks]:
         yield ALONE
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    if torch.cuda.is_available():
+    if local < torch.cuda.device_count():
         torch.cuda.set_device(local)
     try:
         restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))

@@ -8,6 +8,7 @@ import base64
 import io
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -85,7 +86,10 @@ def write_report(
         _table(("what", "value"), [(key, str(value)) for key, value in facts.items()]),
         "</body></html>",
     ]
-    path.write_text("\n".join(page) + "\n", encoding="utf-8", errors="replace")
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.touch(mode=0o600)  # it quotes what the model was trained on
+    fresh.write_text("\n".join(page) + "\n", encoding="utf-8", errors="replace")
+    fresh.replace(path)
 
 
 def _losses(axes: "Axes", steps: Sequence[dict[str, Any]]) -> None:
@@ -151,7 +155,9 @@ def _height(labels: object) -> float:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + "…"
+    """A label as a picture can show it: without control characters, and with no formula between dollar signs."""
+    shown = "".join(character if character.isprintable() else " " for character in name).replace("$", r"\$")
+    return shown if len(shown) <= 24 else shown[:23].rstrip("\\") + "…"
 
 
 def _figure(title: str, draw: Callable[["Axes"], None], *, height: float = 3.4) -> str:
@@ -165,7 +171,8 @@ def _figure(title: str, draw: Callable[["Axes"], None], *, height: float = 3.4) 
         axes = figure.subplots()
         draw(axes)
         drawn = io.BytesIO()
-        with rc_context({"svg.fonttype": "none"}):
+        with rc_context({"svg.fonttype": "none"}), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the browser's fonts have what those here lack
             figure.savefig(drawn, format="svg")
     source = base64.b64encode(drawn.getvalue()).decode("ascii")
     alt = escape(title, quote=True)

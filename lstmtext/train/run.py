@@ -101,6 +101,10 @@ class Listener(Protocol):
         """Something happened that the user should know."""
         ...
 
+    def saving(self) -> None:
+        """A checkpoint is about to be written."""
+        ...
+
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     """Train and save a bundle, whose description the first rank gets.
@@ -150,8 +154,9 @@ def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
     if ranks.rank:  # other dropout than the first
         torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
     if job.snapshot is not None:
-        course.restore(job.snapshot, job.output, ranks.rank)
-    precision = job.precision or choose_precision(settings.train, device)
+        course.restore(job.snapshot, job.output, ranks.rank, ranks.size)
+    precision = choose_precision(settings.train, device) if settings.train.precision != "auto" else job.precision
+    precision = precision or choose_precision(settings.train, device)
     if run:
         try:
             run.keep_fixed(course.fixed())
@@ -290,6 +295,7 @@ class _Keeper:
     def save(self, report: StepReport) -> None:
         """Write one, and remove the oldest."""
         self._last = self._course.position.seconds
+        self._listener.saving()
         own = self._ranks.gathered(self._course.of_rank())
         if self._run is None:
             return

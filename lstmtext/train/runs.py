@@ -32,10 +32,12 @@ OWNER_ONLY = 0o700
 class RunFolder:
     """A run's folder, locked while a process works on it; use it as a context."""
 
-    def __init__(self, folder: Path, lock: FileLock) -> None:
+    def __init__(self, folder: Path, lock: FileLock, *, made: bool) -> None:
         self.folder = folder
         self._lock = lock
         self._done = False
+        self._disposable = made
+        """Whether the folder may go at the end: its training has no checkpoint yet, or has its bundle."""
         self.unfinished: list[Path] = []
         """Folders of earlier runs for the same bundle, that can be gone on with."""
 
@@ -56,7 +58,7 @@ class RunFolder:
                 ) from error
             if lock is None:
                 continue
-            own = cls(folder, lock)
+            own = cls(folder, lock, made=True)
             if not own.checkpoints():
                 own._clear()
                 own.unfinished = unfinished
@@ -69,38 +71,43 @@ class RunFolder:
     def existing(cls, name: Path) -> "RunFolder":
         """The folder of a run to go on with, named by itself or by its bundle.
 
-        Raises UsageError where there is none, or another process works on it.
+        Raises UsageError where there is none, or another process works on it; ModelError where it is broken.
         """
-        beside = _runs_beside(name) / name.name
-        folder = name if (name / DESCRIPTION).is_file() or not (beside / DESCRIPTION).is_file() else beside
-        if not (folder / DESCRIPTION).is_file():
+        found = name if name.absolute().parent.name == RUNS else cls.of_bundle(name)
+        if found is None or not (found / DESCRIPTION).is_file():
             present = sorted(str(path.parent) for path in _runs_beside(name).glob(f"*/{DESCRIPTION}"))
             hint = f"runs are: {', '.join(present)}" if present else "runs that were cut short leave a folder in .runs"
             raise UsageError(name, "no training to resume there", expected="the folder of a run", hint=hint)
-        lock = _locked(folder)
+        lock = _locked(found)
         if lock is None:
-            raise UsageError(folder, "another process trains there", hint="wait for it, or stop it")
-        own = cls(folder, lock)
+            raise UsageError(found, "another process trains there", hint="wait for it, or stop it")
+        own = cls(found, lock, made=False)
         own._sweep()
         return own
 
     @classmethod
-    def can_resume(cls, output: Path) -> bool:
-        """Whether a run that ends in `output` has a checkpoint."""
-        return any((_runs_beside(output) / output.name).glob(STEP + "*"))
+    def of_bundle(cls, output: Path) -> Path | None:
+        """The last run for a bundle that has a checkpoint."""
+        runs = sorted(_runs_beside(output).glob(f"*/{DESCRIPTION}"), key=lambda path: path.stat().st_mtime)
+        fits = [path.parent for path in runs if _output_name(path) == output.name]
+        return next((folder for folder in reversed(fits) if any(folder.glob(STEP + "*"))), None)
 
     def __enter__(self) -> "RunFolder":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._done or not self.checkpoints():
-            self._clear()
-            self._lock.release()
+        if self._disposable and (self._done or not self.checkpoints()):
             shutil.rmtree(self.folder, ignore_errors=True)
+            self._lock.release()
             _remove_empty(self.folder.parent)
         else:
             self._sweep()
             self._lock.release()
+
+    @property
+    def output(self) -> Path:
+        """Where the run's bundle goes: beside the folder of runs, wherever that is by now."""
+        return self.folder.parent.parent / str(_output_name(self.folder / DESCRIPTION))
 
     @property
     def data(self) -> Path:
@@ -157,7 +164,7 @@ class RunFolder:
 
     def finish(self) -> None:
         """The run has its bundle: nothing is left to go on from."""
-        self._done = True
+        self._done = self._disposable = True
 
     def _clear(self) -> None:
         for path in self.folder.iterdir():
@@ -169,6 +176,14 @@ class RunFolder:
         for path in self.folder.iterdir():
             if path.name == DATA or path.name.startswith("."):
                 _remove(path)
+
+
+def _output_name(description: Path) -> str | None:
+    """The name of the bundle that a run ends in; None where its description cannot be read."""
+    try:
+        return Path(json.loads(description.read_text(encoding="utf-8"))["request"]["output"]).name
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _runs_beside(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Everything before the first step: what `lstmtext train` was given becomes a job, and the job is run."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -18,9 +19,10 @@ from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.errors import DataError, ModelError, UsageError
-from lstmtext.folders import check_output
+from lstmtext.folders import check_output, work_folder
 from lstmtext.resolve import differences, settings_from_sections, with_kept
 from lstmtext.sizes import fit_training
+from lstmtext.text.tokenizer import Tokenizer
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
 from lstmtext.train.report import report_path, write_report
@@ -55,12 +57,13 @@ def start_training(
 ) -> None:
     """Prepare the data, train, and save the bundle; where `torchrun` starts anew, go on from the last checkpoint."""
     with joined_ranks() as ranks:
-        if ranks.restarts and ranks.from_first(RunFolder.can_resume(request.output)):
-            again = partial(_resume, request.output, request.data, lambda settings: settings, ranks, listener, remark)
-            again(force=True, log_dir=log_dir)
+        earlier = ranks.from_first([RunFolder.of_bundle(request.output)])[0] if ranks.restarts else None
+        if earlier is not None:
+            again = partial(_resume, earlier, request.data, lambda settings: settings, ranks, listener, remark)
+            again(force=False, log_dir=log_dir)
             return
         check_output(request.output, is_bundle)
-        with _work(ranks, lambda: RunFolder.new(request.output)) as (run, work):
+        with _work(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
             for other in run.unfinished if run else ():
                 remark(f"an earlier training was cut short; --resume {other} goes on with it")
             job = make_job(request, choose, ranks, work, remark)
@@ -105,20 +108,22 @@ def _resume(
     force: bool,
     log_dir: Path | None,
 ) -> Path:
-    with _work(ranks, lambda: RunFolder.existing(name)) as (run, work):
-        about, snapshot, fixed = ranks.from_first((run.description(), run.latest(), run.fixed()) if run else None)
+    with _work(ranks, name, lambda: RunFolder.existing(name)) as (run, work):
+        held = (run.description(), run.latest(), run.fixed(), run.output) if run else None
+        about, snapshot, fixed, output = ranks.from_first(held)
         before = _Before.of(about, name)
         asked = before.request.data
         asked = replace(asked, data=given.data or asked.data, valid=given.valid or asked.valid)
-        request = replace(before.request, data=asked)
+        request = replace(before.request, data=asked, output=output)
         check_output(request.output, is_bundle)
-        job = make_job(request, lambda task: change(before.settings), ranks, work, remark)
-        differing = before.changed_settings(name, job.settings) or before.changed_data(job.data, asked.data[0])
-        if differing and not force:
-            raise differing
-        for text in (str(differing) if differing else "", before.changed_machine(ranks)):
-            if text:
-                remark(text)
+        job = make_job(request, lambda task: change(before.settings), ranks, work, remark, before.tokenizer)
+        data_now = before.changed_data(job.data, asked.data[0])
+        for differing in filter(None, (before.changed_settings(name, job.settings), data_now)):
+            if not force:
+                raise differing
+            remark(str(differing))
+        if machine := before.changed_machine(ranks):
+            remark(machine)
         _run(replace(job, run=run, snapshot=snapshot, fixed=fixed, precision=before.precision), log_dir, listener)
         return request.output
 
@@ -137,29 +142,37 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
     path, worst = report_path(job.output), worst_records(job.data, load_bundle(job.output))
     try:
         write_report(path, info, job.data, read_log(job.run.folder / STEPS), worst)
-    except OSError as error:
+    except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there
         listener.noted(f"{path}: cannot be written: {error}")
 
 
 @contextmanager
-def _work(ranks: Ranks, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
+def _work(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
     """The run's folder, which the first rank alone has, and a folder for encoded data."""
     if ranks.first:
         with open_run() as run:
             yield run, run.data
         return
-    with TemporaryDirectory(prefix="lstmtext.") as work:
-        yield None, Path(work)
+    work = work_folder(beside)
+    try:
+        yield None, work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def make_job(
-    request: TrainRequest, choose: ChooseSettings, ranks: Ranks, work: Path, remark: Callable[[str], None]
+    request: TrainRequest,
+    choose: ChooseSettings,
+    ranks: Ranks,
+    work: Path,
+    remark: Callable[[str], None],
+    tokenizer: str = "",
 ) -> TrainJob:
-    """What to train, with the data prepared."""
+    """What to train, with the data prepared; `tokenizer` is that of an earlier run, as JSON."""
     if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid):
         raise UsageError("standard input", "cannot be shared by processes", hint="use files, or lstmtext preprocess")
     encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
-    data, settings = _prepared(request, choose, encoder, work, remark)
+    data, settings = _prepared(request, choose, encoder, work, remark, tokenizer)
     if data.facts.repaired_tags:
         remark(f"broken tags repaired: {data.facts.repaired_tags}")
     if data.facts.truncated:
@@ -177,6 +190,7 @@ def make_job(
         "settings": fitted.as_dict(),
         "data": {"files": data.facts.sources, "records": _records(data), "fingerprint": fingerprint},
         "machine": _machine(ranks),
+        "tokenizer": data.tokenizer.to_json(),
     }
     return TrainJob(data, fitted, request.output, request.head, encoder, about=about, ranks=ranks)
 
@@ -190,6 +204,7 @@ class _Before:
     data: dict[str, Any]
     machine: str
     precision: str
+    tokenizer: str
 
     @classmethod
     def of(cls, about: dict[str, Any], place: object) -> "_Before":
@@ -199,7 +214,7 @@ class _Before:
             data = DataRequest(**{**asked["data"], "columns": Columns(**asked["data"]["columns"])})
             request = TrainRequest(data, Path(asked["output"]), asked["encoder"], asked["head"])
             settings = settings_from_sections(about["settings"])
-            return cls(request, settings, about["data"], about["machine"], about["precision"])
+            return cls(request, settings, about["data"], about["machine"], about["precision"], about["tokenizer"])
         except (KeyError, TypeError, UsageError) as error:
             raise ModelError(place, f"is not complete: {error!r}", hint="train anew without --resume") from error
 
@@ -236,7 +251,8 @@ def _records(data: EncodedData) -> str:
 def _machine(ranks: Ranks) -> str:
     """What the bits of a training depend on besides data and settings."""
     threads = torch.get_num_threads()
-    return f"lstmtext {__version__}, torch {torch.__version__}, {ranks.size} x {threads} threads"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return f"lstmtext {__version__}, torch {torch.__version__}, {device}, {ranks.size} x {threads} threads"
 
 
 def _prepared(
@@ -245,6 +261,7 @@ def _prepared(
     encoder: Bundle | None,
     work: Path,
     remark: Callable[[str], None],
+    tokenizer: str,
 ) -> tuple[EncodedData, Settings]:
     """The encoded data and the settings that fit them; what is written on the way goes into the work folder."""
     names = request.data.data
@@ -259,7 +276,11 @@ def _prepared(
     if encoder is not None:
         settings = with_encoder(settings, plan.task, encoder)
         plan = replace(plan, tokenizer=encoder.tokenizer)
+    elif tokenizer:
+        plan = replace(plan, tokenizer=Tokenizer.from_json(tokenizer, request.output))
     data = prepare(plan, settings, work)
+    if tokenizer:  # the size that was asked for is a bound, and stands in the bundle as it was given
+        data = replace(data, settings=replace(data.settings, text=settings.text))
     if data.facts.columns != plan.columns.known():  # what could not be read ahead
         remark(columns_remark(data.facts.columns))
     return data, data.settings

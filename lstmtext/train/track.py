@@ -4,7 +4,8 @@ Losses are read in groups, as reading one waits for the device.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,7 +39,7 @@ class JsonLines:
     def __init__(self, path: Path, *, after: int) -> None:
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= after]
         path.write_text("".join(kept), encoding="utf-8")
-        self._stream = path.open("a", encoding="utf-8")
+        self._stream = path.open("a", encoding="utf-8", buffering=1)
 
     def step(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
@@ -47,7 +48,6 @@ class JsonLines:
     def validation(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
         self._stream.write(json.dumps({"kind": "validation", **record}) + "\n")
-        self._stream.flush()
 
     def close(self) -> None:
         """See `Sink`."""
@@ -85,7 +85,7 @@ class Tracker:
     """A listener that hands what happens to sinks, and then to another listener."""
 
     def __init__(self, listener: Listener, sinks: Sequence[Sink]) -> None:
-        self._listener, self._sinks = listener, sinks
+        self._listener, self._sinks = listener, list(sinks)
         self._waiting: list[StepReport] = []
 
     def started(self, *, parameters: int, precision: str, device: str) -> None:
@@ -112,19 +112,31 @@ class Tracker:
             "best": validation.best,
             "seconds": round(validation.seconds, 2),
         }
-        for sink in self._sinks:
-            sink.validation(record)
+        self._hand(lambda sink: sink.validation(record))
         self._listener.validated(validation)
 
     def noted(self, text: str) -> None:
         """See `train.run.Listener`."""
         self._listener.noted(text)
 
+    def saving(self) -> None:
+        """See `train.run.Listener`."""
+        self._settle()
+        self._listener.saving()
+
     def close(self) -> None:
         """Hand over what waits, and close the sinks."""
         self._settle()
-        for sink in self._sinks:
-            sink.close()
+        self._hand(lambda sink: sink.close())
+
+    def _hand(self, give: Callable[[Sink], None]) -> None:
+        """Give something to every sink; one that cannot be written is given up, for it must not end a training."""
+        for sink in list(self._sinks):
+            try:
+                give(sink)
+            except OSError as error:
+                self._sinks.remove(sink)
+                self._listener.noted(f"no more is logged: {error}")
 
     def _settle(self) -> None:
         for report in self._waiting:
@@ -135,9 +147,12 @@ class Tracker:
                 "rate": report.rate,
                 "tokens": report.tokens,
             }
-            for sink in self._sinks:
-                sink.step(record)
+            self._hand(partial(_give_step, record=record))
         self._waiting.clear()
+
+
+def _give_step(sink: Sink, record: dict[str, Any]) -> None:
+    sink.step(record)
 
 
 def open_sinks(run: Path | None, log_dir: Path | None, *, after: int) -> list[Sink]:
@@ -146,6 +161,8 @@ def open_sinks(run: Path | None, log_dir: Path | None, *, after: int) -> list[Si
     Raises UserError where nothing can be written there.
     """
     sinks: list[Sink] = []
+    if log_dir is not None and not after and (log_dir / STEPS).exists():
+        raise UsageError("--log-dir", f"{log_dir} holds the log of another training", hint="use another folder")
     try:
         if run is not None:
             sinks.append(JsonLines(run / STEPS, after=after))

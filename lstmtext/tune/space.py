@@ -4,7 +4,8 @@ Settings that decide how text is encoded are left out, so that all trials read t
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from lstmtext.config import Setting, Settings, TaskName
 
@@ -14,24 +15,33 @@ if TYPE_CHECKING:
 Space = Callable[["Trial", Settings], dict[str, Setting]]
 
 
-def suggested(trial: "Trial", task: TaskName, settings: Settings, *, weigh: bool, limited: bool) -> dict[str, Setting]:
-    """Values that a trial tries, by setting.
+@dataclass(frozen=True)
+class Limits:
+    """What a search leaves alone, and what it may change besides."""
 
-    With `weigh`, whether classes count alike too; where the size of bundles is `limited`, hash tables too.
-    """
+    fixed: frozenset[str] = frozenset()
+    """Settings that somebody chose."""
+    weigh: bool = False
+    """Whether classes count alike is searched too."""
+    sizes: bool = False
+    """Whether the sizes of hash tables are searched too, as bundles must be small."""
+
+
+def suggested(trial: "Trial", task: TaskName, settings: Settings, limits: Limits) -> dict[str, Setting]:
+    """Values that a trial tries, by setting."""
     chosen = {**_common(trial), **_SPACES[task](trial, settings)}
-    if weigh and task == "classify":
+    if limits.weigh and task == "classify":
         chosen["classify.class_weight"] = trial.suggest_categorical("classify.class_weight", ["none", "balanced"])
-    if limited and task != "generate":
+    if limits.sizes and task != "generate":
         name = f"{task}.bypass_buckets"
         chosen[name] = trial.suggest_categorical(name, [1 << bits for bits in range(9, 21)])
-    return chosen
+    return {name: value for name, value in chosen.items() if name not in limits.fixed}
 
 
-def defaults(task: TaskName, settings: Settings, *, weigh: bool, limited: bool) -> dict[str, Setting]:
+def defaults(task: TaskName, settings: Settings, limits: Limits) -> dict[str, Setting]:
     """What `suggested` gives for the settings as they are, so that a study can try them first."""
     recorder = _Recorder(settings)
-    suggested(recorder, task, settings, weigh=weigh, limited=limited)  # type: ignore[arg-type]  # it has the methods that spaces call
+    suggested(recorder, task, settings, limits)  # type: ignore[arg-type]  # it has the methods that spaces call
     return recorder.values
 
 
@@ -95,9 +105,9 @@ class _Recorder:
         """The setting's own value, within the bounds of the search."""
         return self._own(name, lambda value: min(high, max(low, int(value))))
 
-    def suggest_categorical(self, name: str, choices: list[Setting]) -> Setting:
-        """The setting's own value, or the first choice."""
-        return self._own(name, lambda value: value if value in choices else choices[0])
+    def suggest_categorical(self, name: str, choices: list[Any]) -> Setting:
+        """The setting's own value, or the choice that is nearest."""
+        return self._own(name, lambda value: value if value in choices else min(choices, key=lambda c: abs(c - value)))
 
     def _own(self, name: str, bounded: Callable[..., Setting]) -> Setting:
         section, _, key = name.partition(".")

@@ -5,11 +5,14 @@ the others are pruned (Golovin et al., 2017); the others come from a tree-struct
 al., 2011). The time of a trial is a part of what is left, and its schedule ends with it.
 """
 
+import json
 import os
 import shutil
+import socket
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,12 +26,12 @@ from lstmtext.folders import check_output, replacing
 from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
 from lstmtext.sizes import least_bytes
-from lstmtext.tasks import TASKS
+from lstmtext.tasks import TASKS, first_of
 from lstmtext.train.loop import StepReport
-from lstmtext.train.run import Diverged, TrainJob, Validation, train
-from lstmtext.train.runs import OWNER_ONLY, RUNS
+from lstmtext.train.run import TrainJob, Validation, train
+from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
-from lstmtext.tune.space import defaults, suggested
+from lstmtext.tune.space import Limits, defaults, suggested
 
 if TYPE_CHECKING:
     import optuna
@@ -43,6 +46,9 @@ BEATS = 60
 """Seconds between a worker's signs of life; one without them for longer is dead, and its trial open again."""
 ASIDE = 0.03
 """Share of the budget that is kept for the end."""
+LOOKS = 5
+"""How often the best bundle is looked for."""
+SEARCHES, DATA, DEFAULT = ".searches", "data", "default"
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Search:
     budget: float
     """Seconds, from `began`, a time of the monotonic clock."""
     began: float
+    fixed: frozenset[str] = frozenset()
+    """Settings that somebody chose, which are not searched."""
     storage: str | None = None
     """URL of an Optuna storage to share; None is a SQLite file in the folder."""
     metric: str | None = None
@@ -74,43 +82,55 @@ class Found:
     settings: Settings
     score: float
     metric: str
+    lower: bool
+    """Whether a lower score is better."""
     default: float | None
     """The score of the default settings, if their trial was completed."""
     baseline: str
     baseline_score: float | None
     trials: int
     pruned: int
+    here: bool
+    """Whether the best bundle was made on this machine, and so is in its place."""
 
 
 Talk = Callable[[str], None]
 
 
+class NoSuchScore(UsageError):
+    """A metric that the models of a task do not have."""
+
+
 def search(job: Search, remark: Talk) -> Found:
     """Run trials until the budget is used up; the best bundle goes to the output.
 
-    Raises UsageError where Optuna is missing or nothing was completed, DataError where the storage is of other data.
+    Raises UsageError where Optuna is missing or nothing was completed, DataError where the storage is of another
+    search, Interrupted after Ctrl-C, with the best so far in its place.
     """
     check_output(job.output, is_bundle)
-    name, own = baseline_scores(job.data)
-    metric = job.metric or TASKS[job.data.task].shown[0]
-    lower = TASKS[job.data.task].lower_is_shown if job.metric is None else "nats" in metric or "perplexity" in metric
+    task = TASKS[job.data.task]
+    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job.metric or task.shown[0]))
+    metric = job.metric or (first_of(task.shown, own)[0] if own else task.shown[0])
     baseline = _score(own, metric) if own else None
     if baseline is not None:
         remark(f"baseline: {name}: {metric} {baseline:.4f}")
-    study = _open_study(job, metric, lower=lower)
+    study = _open_study(job, metric)
     runner = _Trials(job, metric, study, remark)
     try:
         while runner.has_time():
             study.optimize(runner.run, n_trials=1, catch=())
-    except Interrupted as error:
-        _finish(job, study, metric, name, baseline)
-        raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
+            runner.drop_all_but_best()
+    except (Interrupted, KeyboardInterrupt) as error:
+        with suppress(UsageError):
+            _finish(job, study, metric, name, baseline)
+            raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
+        raise Interrupted("interrupted; no trial was completed") from error
     return _finish(job, study, metric, name, baseline)
 
 
 def search_folder(output: Path) -> Path:
     """The folder of a search that ends in `output`, made if need be; only its owner may read it."""
-    folder = output.parent / RUNS / f"{output.name}.tune"
+    folder = output.parent / SEARCHES / output.name
     try:
         folder.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
     except OSError as error:
@@ -118,18 +138,33 @@ def search_folder(output: Path) -> Path:
     return folder
 
 
+@contextmanager
+def data_folder(folder: Path) -> Iterator[Path]:
+    """A folder for encoded data in that of a search; those of processes that were killed are removed."""
+    host = socket.gethostname()
+    for old in folder.glob(f"{DATA}-{host}-*"):
+        if not Path(f"/proc/{old.name.rpartition('-')[2]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(old, ignore_errors=True)
+    own = folder / f"{DATA}-{host}-{os.getpid()}"
+    own.mkdir(mode=OWNER_ONLY)
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 def verdict(found: Found) -> list[str]:
     """What a search found, in words; a model below the baseline is never silent."""
     best = f"best {found.metric} {found.score:.4f} of {found.trials} trials, {found.pruned} of them pruned"
     lines = [best + (f"; the default settings have {found.default:.4f}" if found.default is not None else "")]
     if found.baseline_score is not None:
-        below = found.score < found.baseline_score
-        compared = "WARNING: below the baseline" if below else "the baseline"
+        worse = found.score > found.baseline_score if found.lower else found.score < found.baseline_score
+        compared = "WARNING: worse than the baseline" if worse else "the baseline"
         lines.append(f"{compared}, {found.baseline}: {found.baseline_score:.4f}")
     return lines
 
 
-def _open_study(job: Search, metric: str, *, lower: bool) -> "optuna.Study":
+def _open_study(job: Search, metric: str) -> "optuna.Study":
     try:
         import optuna
     except ImportError as error:
@@ -146,21 +181,28 @@ def _open_study(job: Search, metric: str, *, lower: bool) -> "optuna.Study":
     study = optuna.create_study(
         storage=storage,
         study_name=job.output.name,
-        direction="minimize" if lower else "maximize",
+        direction="minimize" if _lower(metric) else "maximize",
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=PRUNING_POINTS // 4),
     )
-    about = {"data": job.data.fingerprint(), "metric": metric}
-    known = {key: value for key, value in study.user_attrs.items() if key in about}
-    if known and known != about:
-        changed = "metric" if known.get("metric") != metric else "data"
+    base = changed_settings(job.settings, flags={"train.threads": 0})
+    about = {
+        "data": job.data.fingerprint(),
+        "metric": metric,
+        "settings": json.dumps(base.as_dict()),
+        "size limit": job.most_bytes,
+    }
+    known = study.user_attrs.get("about", about)
+    changed = [key for key, value in about.items() if known.get(key) != value]
+    if changed:
         hint = "use another -o/--output or --storage, or remove that one"
-        raise DataError(url, f"holds a study of the same name with another {changed}", hint=hint)
-    if not known:
-        for key, value in about.items():
-            study.set_user_attr(key, value)
-        study.enqueue_trial(defaults(job.data.task, job.settings, weigh=_weighs(metric), limited=job.most_bytes > 0))
+        raise DataError(url, f"holds a search of the same name with another {', another '.join(changed)}", hint=hint)
+    study.set_user_attr("about", about)
+    open_or_done = [optuna.trial.TrialState[name] for name in ("COMPLETE", "RUNNING", "WAITING")]
+    if not any(trial.user_attrs.get(DEFAULT) for trial in study.get_trials(deepcopy=False, states=open_or_done)):
+        own = defaults(job.data.task, job.settings, _limits(job, metric))
+        study.enqueue_trial(own, user_attrs={DEFAULT: True})
     return study
 
 
@@ -171,7 +213,7 @@ class _Trials:
         self._job, self._metric, self._study, self._remark = job, metric, study, remark
         self._seconds: list[float] = []
         self._after: list[float] = [0.0]
-        """Seconds that trials took beyond their own budget: for the model, the graph, the report."""
+        """Seconds that trials took beyond their own budget: for the model and the graph."""
         self._began = 0
 
     def left(self) -> float:
@@ -186,20 +228,38 @@ class _Trials:
 
     def run(self, trial: "optuna.Trial") -> float:
         """One training with suggested settings; its score."""
-        job, began = self._job, time.monotonic()
-        self._began += 1
-        chosen = suggested(trial, job.data.task, job.settings, weigh=_weighs(self._metric), limited=job.most_bytes > 0)
+        job = self._job
+        chosen = suggested(trial, job.data.task, job.settings, _limits(job, self._metric))
         most = min(self.left(), job.budget * MOST_OF_BUDGET)
+        if most <= 0:
+            raise _pruned()
         settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
         if 0 < job.most_bytes < least_bytes(settings, job.data.tokenizer.size):
             raise _pruned()
+        self._began += 1
         output = job.folder / f"trial-{trial.number}"
-        watcher = _Watcher(trial, self._metric)
         try:
-            info = train(TrainJob(job.data, settings, output), watcher)
-        except Diverged as error:
-            self._remark(f"trial {trial.number}: {error}")
+            return self._train(trial, settings, output)
+        except BaseException as error:
+            shutil.rmtree(output, ignore_errors=True)
+            if isinstance(error, NoSuchScore) or not isinstance(error, MemoryError | RuntimeError | UserError):
+                raise
+            self._remark(f"trial {trial.number} failed: {error}")
             raise _pruned() from error
+
+    def drop_all_but_best(self) -> None:
+        """Remove the bundles of completed trials that are not the best."""
+        import optuna
+
+        done = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        for trial in done:
+            if trial.number != self._study.best_trial.number:
+                shutil.rmtree(self._job.folder / f"trial-{trial.number}", ignore_errors=True)
+
+    def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
+        job, began = self._job, time.monotonic()
+        watcher = _Watcher(trial, self._metric)
+        info = train(TrainJob(job.data, settings, output), watcher)
         assert info is not None, "one process trains, so it has the bundle"
         took = time.monotonic() - began
         self._seconds.append(took)
@@ -208,23 +268,9 @@ class _Trials:
         size = sum(path.stat().st_size for path in output.iterdir())
         trial.set_user_attr("bundle", str(output.resolve()))
         self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
-        if job.most_bytes and size > job.most_bytes:
-            shutil.rmtree(output)
+        if 0 < job.most_bytes < size:
             raise _pruned()
-        self._drop_all_but_best(trial, score)
         return score
-
-    def _drop_all_but_best(self, trial: "optuna.Trial", score: float) -> None:
-        """Remove the bundles of this folder that can no longer become the best."""
-        import optuna
-
-        done = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        scored = [(other.value, other.number) for other in done if other.value is not None]
-        lower = self._study.direction == optuna.study.StudyDirection.MINIMIZE
-        best = (min if lower else max)([*scored, (score, trial.number)])[1]
-        for _, number in [*scored, (score, trial.number)]:
-            if number != best:
-                shutil.rmtree(self._job.folder / f"trial-{number}", ignore_errors=True)
 
 
 class _Watcher:
@@ -244,6 +290,9 @@ class _Watcher:
     def noted(self, text: str) -> None:
         """See `train.run.Listener`."""
 
+    def saving(self) -> None:
+        """See `train.run.Listener`."""
+
     def validated(self, validation: Validation) -> None:
         """See `train.run.Listener`."""
         self.seconds = validation.seconds
@@ -252,7 +301,7 @@ class _Watcher:
             return
         self._point = point
         self._trial.report(_score(validation.scores, self._metric), point)
-        if self._trial.should_prune():
+        if self._trial.should_prune() and not validation.report.stops:
             raise _pruned()
 
 
@@ -262,24 +311,34 @@ def _pruned() -> Exception:
     return optuna.TrialPruned()
 
 
+def _limits(job: Search, metric: str) -> Limits:
+    """What a search leaves alone, and what it may change besides."""
+    return Limits(job.fixed, weigh=metric == "macro_f1" or ":" in metric, sizes=job.most_bytes > 0)
+
+
 def _score(scores: Scores, metric: str) -> float:
-    """A score by name, or by `f1:LABEL`. Raises UsageError with those that there are."""
+    """A score by name, or by `f1:LABEL`. Raises NoSuchScore with those that there are."""
     kind, _, label = metric.partition(":")
     labels: Any = scores.get("labels", {})
     found = labels.get(label, {}).get(kind) if label else scores.get(metric)
     if isinstance(found, int | float):
         return float(found)
     known = [name for name, value in scores.items() if isinstance(value, float)] + [f"f1:{name}" for name in labels]
-    raise UsageError("--metric", f"no score '{metric}'", expected="one of " + ", ".join(known))
+    raise NoSuchScore("--metric", f"no score '{metric}'", expected="one of " + ", ".join(known))
 
 
-def _weighs(metric: str) -> bool:
-    """Whether a metric may gain by giving rare classes more weight."""
-    return metric == "macro_f1" or ":" in metric
+def _lower(metric: str) -> bool:
+    """Whether a lower score is better."""
+    return ":" not in metric and any(word in metric for word in ("nats", "bits", "perplexity"))
+
+
+def _signed(scores: Scores, metric: str) -> float:
+    """A score that is better the higher it is."""
+    return -_score(scores, metric) if _lower(metric) else _score(scores, metric)
 
 
 def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float | None) -> Found:
-    """Put the best bundle in its place and say what was found."""
+    """Put the best bundle in its place and say what was found. Raises UsageError where there is none."""
     import optuna
 
     trials = study.get_trials(deepcopy=False)
@@ -287,16 +346,27 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
     if not done:
         hint = "give more --budget" + (" or a larger --max-size" if job.most_bytes else "")
         raise UsageError("--budget", "no trial was completed", hint=hint)
-    best = study.best_trial
-    bundle = Path(best.user_attrs["bundle"])
-    if not bundle.is_dir():
-        hint = f"train its settings: they are printed by lstmtext tune, and in {job.folder}"
-        raise UsageError(bundle, "the best bundle is not on this machine", hint=hint)
-    _put(bundle, job.output)
-    settings = changed_settings(job.settings, flags=best.params)
-    default = next((trial.value for trial in done if trial.number == 0), None)
+    here = False
+    for _ in range(LOOKS):  # another worker may find a better one just now, and remove this
+        best = study.best_trial
+        with suppress(OSError):  # shutil.Error is one
+            _put(Path(best.user_attrs["bundle"]), job.output)
+            here = True
+            break
+    default = next((trial.value for trial in done if trial.user_attrs.get(DEFAULT)), None)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials)
-    return Found(settings, float(best.value or 0.0), metric, default, baseline, baseline_score, len(trials), pruned)
+    return Found(
+        changed_settings(job.settings, flags=best.params),
+        float(best.value or 0.0),
+        metric,
+        _lower(metric),
+        default,
+        baseline,
+        baseline_score,
+        len(trials),
+        pruned,
+        here,
+    )
 
 
 def _put(bundle: Path, output: Path) -> None:

@@ -274,3 +274,36 @@ def test_checkpoints_beyond_the_last_ones_go(tmp_path):
             folder.save(Snapshot({"a": torch.full((2,), float(step))}, {"position": {"step": step}}), keep=2)
         assert [path.name[-1] for path in folder.checkpoints()] == ["4", "5"]
         assert json.loads((folder.checkpoints()[0] / FACTS).read_text())["position"]["step"] == 4
+
+
+def test_a_folder_that_is_no_run_stays_as_it_is(tmp_path, train_here):
+    (tmp_path / "experiment" / ".git").mkdir(parents=True)
+    (tmp_path / "experiment" / "data").mkdir()
+    (tmp_path / "experiment" / "run.json").write_text("{}")
+    (tmp_path / "experiment" / "thesis.txt").write_text("years")
+    assert train_here("--resume", tmp_path / "experiment").code == 2
+    (tmp_path / ".runs").mkdir()
+    (tmp_path / "experiment").rename(tmp_path / ".runs" / "experiment")
+    assert train_here("--resume", tmp_path / ".runs" / "experiment").code == 4
+    assert (tmp_path / ".runs" / "experiment" / "thesis.txt").read_text() == "years"
+
+
+def test_a_run_that_moved_ends_beside_its_new_place(place, train_here, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(place / ".runs", tmp_path / "elsewhere" / ".runs")
+    done = train_here("--resume", tmp_path / "elsewhere" / "model", "--force", "--epochs", "3")
+    assert done.code == 0, done.err
+    assert (tmp_path / "elsewhere" / "model" / "bundle.json").is_file()
+
+
+@pytest.mark.parametrize(("ranks", "kept"), [(1, True), (2, False)])
+def test_states_are_read_on_by_as_many_ranks_only(ranks, kept, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    model, feed, settings = start("generate", tmp_path / "a")
+    course = Course(model, settings)
+    next(training_steps(Trainee(model, course.optimizer, settings.train), feed, course.position))
+    other, _, _ = start("generate", tmp_path / "b")
+    again = Course(other, settings)
+    again.restore(course.snapshot([course.of_rank()]), "here", 0, ranks)
+    assert (again.position.carried is not None) == kept

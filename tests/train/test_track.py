@@ -29,6 +29,8 @@ class Silent:
 
     def noted(self, text: str) -> None: ...
 
+    def saving(self) -> None: ...
+
 
 def report(step: int) -> StepReport:
     return StepReport(step, step / 10, 0.0, torch.tensor(step / 4), 7, 0.5)
@@ -137,3 +139,46 @@ def test_a_browser_without_network_shows_the_report(trained, tmp_path):
         [*command, f"file://{tmp_path / 'probed.html'}"], capture_output=True, text=True, check=True, timeout=120
     )
     assert "<title>" + ",".join(["true"] * 6) + "</title>" in done.stdout
+
+
+def test_a_log_that_cannot_be_written_ends_no_training():
+    said = []
+
+    class Talking(Silent):
+        def noted(self, text: str) -> None:
+            said.append(text)
+
+    class Full:
+        def step(self, record: dict) -> None:
+            raise OSError("No space left on device")
+
+        validation = step
+
+        def close(self) -> None: ...
+
+    tracker = Tracker(Talking(), [Full()])
+    for step in range(1, 50):
+        tracker.stepped(report(step))
+    tracker.close()
+    assert said == ["no more is logged: No space left on device"]
+
+
+def test_another_trainings_log_is_not_overwritten(run_here, data, trained, tmp_path):
+    before = (trained / "tag.logs" / "steps.jsonl").read_bytes()
+    done = run_here("train", data / "entities.conll", "-o", tmp_path / "m", "--log-dir", trained / "tag.logs")
+    assert (done.code, "holds the log of another training" in done.err) == (2, True)
+    assert (trained / "tag.logs" / "steps.jsonl").read_bytes() == before
+
+
+def test_labels_that_look_like_formulas_or_nothing_are_drawn(run_here, tmp_path):
+    labels = ["$5_$", "$10-$20", "a\x07b", "中文"]
+    rows = [f"word{n % 4} text,{labels[n % 4]}" for n in range(60)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
+    small = ["--set", "encoder.hidden_size=8", "--epochs", "1", "-q"]
+    done = run_here("train", tmp_path / "rows.csv", "-o", tmp_path / "m", *small)
+    assert (done.code, done.err) == (0, "")
+    page = (tmp_path / "m.report.html").read_text()
+    pictures = [base64.b64decode(own) for own in re.findall(r"base64,([^\"]+)\"", page)]
+    assert len(pictures) == 6
+    assert all(ElementTree.fromstring(picture).tag.endswith("svg") for picture in pictures)
+    assert (tmp_path / "m.report.html").stat().st_mode & 0o777 == 0o600

@@ -15,7 +15,8 @@ from lstmtext.bundle import load_bundle
 from lstmtext.config import TASK_DEFAULTS
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
-from lstmtext.tune.space import defaults, suggested
+from lstmtext.tune.space import Limits, defaults, suggested
+from lstmtext.tune.study import Found, _lower, verdict
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
 
@@ -24,9 +25,9 @@ TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget"
 @pytest.mark.parametrize("wide", [False, True])
 def test_a_space_holds_the_defaults_and_names_settings_that_exist(task, wide):
     settings = resolve_settings(task, assignments=["train.batch_tokens=512", "generate.rows=8"])
-    own = defaults(task, settings, weigh=wide, limited=wide)
+    own = defaults(task, settings, Limits(weigh=wide, sizes=wide))
     trial = optuna.trial.FixedTrial(own)
-    assert suggested(trial, task, settings, weigh=wide, limited=wide) == own
+    assert suggested(trial, task, settings, Limits(weigh=wide, sizes=wide)) == own
     sections = settings.as_dict()
     kept = {key: sections[key.partition(".")[0]][key.partition(".")[2]] for key in own}
     changed = {key for key in own if own[key] != kept[key]}
@@ -59,9 +60,9 @@ def test_another_metric_or_other_data_do_not_join_a_study(run_here, data, tmp_pa
     words = ["tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY]
     assert run_here(*words).code == 0
     done = run_here(*words, "--metric", "macro_f1")
-    assert (done.code, "holds a study of the same name with another metric" in done.err) == (3, True)
+    assert (done.code, "holds a search of the same name with another metric" in done.err) == (3, True)
     done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--seed", "5")
-    assert (done.code, "with another data" in done.err) == (3, True)
+    assert (done.code, "another data" in done.err) == (3, True)
 
 
 def test_a_metric_that_does_not_exist_names_those_that_do(run_here, data, tmp_path):
@@ -89,7 +90,7 @@ def test_a_model_below_the_baseline_is_not_silent(run_here, tmp_path):
     weak = ["--set", "classify.bypass=false", "--set", "train.learning_rate=1e-8", "--trials", "1", "--budget", "60s"]
     done = run_here("tune", tmp_path / "rows.csv", "-o", tmp_path / "best", *weak, "--set", "train.epochs=1")
     assert done.code == 0, done.err
-    assert "WARNING: below the baseline" in done.err
+    assert "WARNING: worse than the baseline" in done.err
 
 
 def worker(folder: Path, data: Path, output: str, *more: str) -> subprocess.Popen[bytes]:
@@ -123,3 +124,28 @@ def _finished(storage: str) -> int:
     except Exception:
         return 0
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+def test_what_somebody_chose_is_not_searched():
+    settings = resolve_settings("tag", assignments=["encoder.hidden_size=300", "train.batch_tokens=512"])
+    assert defaults("tag", settings, Limits())["encoder.hidden_size"] == 256
+    trial = optuna.trial.FixedTrial(defaults("tag", settings, Limits()))
+    assert "encoder.hidden_size" not in suggested(trial, "tag", settings, Limits(frozenset(["encoder.hidden_size"])))
+
+
+@pytest.mark.parametrize(
+    ("metric", "lower"),
+    [("accuracy", False), ("nats_per_text", True), ("bits_per_byte", True), ("f1:nats", False), ("macro_f1", False)],
+)
+def test_metrics_know_their_direction(metric, lower):
+    assert _lower(metric) == lower
+    found = Found(resolve_settings("tag"), 0.4, metric, lower, None, "n-grams", 0.5, 3, 0, here=True)
+    assert ("WARNING" in verdict(found)[1]) != lower
+
+
+def test_tags_without_spans_are_searched_by_accuracy(run_here, tmp_path):
+    words = "".join(f"a DET\nword{n % 5} NOUN\nruns VERB\n\n" for n in range(30))
+    (tmp_path / "pos.conll").write_text(words)
+    done = run_here("tune", tmp_path / "pos.conll", "-o", tmp_path / "best", *TINY)
+    assert done.code == 0, done.err
+    assert "best accuracy" in done.err

@@ -16,7 +16,7 @@ def prepare(kind, data, task=None, settings=(), flops=False):
     return {"lstmtext": _ours, "roofline": _roofline, "spacy": _spacy}[kind](data, task, list(settings), flops)
 
 
-def _set_up(folder, task, settings):
+def set_up(folder, task, settings):
     from lstmtext.data.encoded import load_encoded
     from lstmtext.resolve import resolve_settings
     from lstmtext.sizes import fit_training
@@ -48,7 +48,7 @@ def _ours(folder, task, settings, flops):
     from lstmtext.train.loop import Trainee, make_optimizer, move_average, running_share, training_steps
     from lstmtext.train.precision import choose_precision
 
-    data, chosen = _set_up(folder, task, settings)
+    data, chosen = set_up(folder, task, settings)
     chosen = replace(chosen, train=replace(chosen.train, epochs=1000, budget=0.0))
     torch.manual_seed(1)
     model = Model(task, chosen, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
@@ -84,7 +84,7 @@ def _roofline(folder, task, settings, flops):
     from lstmtext.train.feeds import train_feed
     from lstmtext.train.precision import choose_precision
 
-    data, chosen = _set_up(folder, task, settings)
+    data, chosen = set_up(folder, task, settings)
     encoder = chosen.encoder
     kind = torch.bfloat16 if choose_precision(chosen.train, torch.device("cpu")) == "bfloat16" else torch.float32
     feed = train_feed(data, chosen)
