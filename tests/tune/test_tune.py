@@ -48,6 +48,7 @@ def test_a_search_ends_with_a_bundle_its_settings_and_a_verdict(run_here, data, 
     assert tomllib.loads(done.out.decode())["train"]["epochs"] == 1
 
 
+@pytest.mark.slow
 def test_a_search_that_is_started_again_goes_on(run_here, data, tmp_path):
     words = ["tune", data / "entities.conll", "-o", tmp_path / "best", *TINY]
     assert run_here(*words).code == 0
@@ -56,6 +57,7 @@ def test_a_search_that_is_started_again_goes_on(run_here, data, tmp_path):
     assert "baseline: each word's usual tag: span_f1" in done.err
 
 
+@pytest.mark.slow
 def test_another_metric_or_other_data_do_not_join_a_study(run_here, data, tmp_path):
     words = ["tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY]
     assert run_here(*words).code == 0
@@ -72,6 +74,7 @@ def test_a_metric_that_does_not_exist_names_those_that_do(run_here, data, tmp_pa
     assert not (tmp_path / "best").exists()
 
 
+@pytest.mark.slow
 def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
     done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--max-size", "3kB")
     assert (done.code, "no trial was completed" in done.err) == (2, True)
@@ -83,6 +86,7 @@ def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
     assert least_bytes(bundle.info.settings, bundle.info.vocabulary_size) < size <= 1_000_000
 
 
+@pytest.mark.slow
 def test_a_model_below_the_baseline_is_not_silent(run_here, tmp_path):
     """Words that decide are known to the baseline; a model without n-grams cannot learn them in one pass."""
     rows = [f"filler word{n % 7} {'yes' if n % 2 else 'no'},{'a' if n % 2 else 'b'}" for n in range(60)]
@@ -143,6 +147,7 @@ def test_metrics_know_their_direction(metric, lower):
     assert ("WARNING" in verdict(found)[1]) != lower
 
 
+@pytest.mark.slow
 def test_tags_without_spans_are_searched_by_accuracy(run_here, tmp_path):
     words = "".join(f"a DET\nword{n % 5} NOUN\nruns VERB\n\n" for n in range(30))
     (tmp_path / "pos.conll").write_text(words)
