@@ -115,7 +115,7 @@ def run_process() -> Callable[..., Outcome]:
     return run
 
 
-def _heed_interrupts() -> None:
+def heed_interrupts() -> None:
     for ending in ENDINGS:
         signal.signal(ending, signal.SIG_DFL)
 
@@ -128,7 +128,7 @@ def start_process() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     def start(*words: object, **streams: object) -> subprocess.Popen[bytes]:
         # A shell starts background jobs with interrupts ignored, and children inherit that.
         started.append(
-            subprocess.Popen([COMMAND, *map(str, words)], env=ENVIRONMENT, preexec_fn=_heed_interrupts, **streams)  # noqa: PLW1509
+            subprocess.Popen([COMMAND, *map(str, words)], env=ENVIRONMENT, preexec_fn=heed_interrupts, **streams)  # noqa: PLW1509
         )
         return started[-1]
 

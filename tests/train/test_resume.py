@@ -19,6 +19,7 @@ from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, w
 from lstmtext.train.course import Course
 from lstmtext.train.loop import Trainee, training_steps
 from lstmtext.train.runs import RunFolder
+from tests.conftest import heed_interrupts
 from tests.train.test_loop import start
 
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -206,7 +207,8 @@ def test_two_processes_do_not_share_a_run(place, train_here):
 def test_an_interrupted_training_can_be_gone_on_with_to_the_same_bundle(tmp_path):
     options = [DATA / "reviews.csv", *SMALL, "--epochs", "15", "--set", "train.precision=float32"]
     assert run(*options, "-o", "whole/model", cwd=tmp_path).returncode == 0
-    process = subprocess.Popen(command(*options, "-o", "model"), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    started = command(*options, "-o", "model")
+    process = subprocess.Popen(started, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
     for line in process.stderr:
         if "epoch" in line:
             process.send_signal(signal.SIGINT)
