@@ -208,7 +208,8 @@ def test_an_interrupted_training_can_be_gone_on_with_to_the_same_bundle(tmp_path
     options = [DATA / "reviews.csv", *SMALL, "--epochs", "15", "--set", "train.precision=float32"]
     assert run(*options, "-o", "whole/model", cwd=tmp_path).returncode == 0
     started = command(*options, "-o", "model")
-    process = subprocess.Popen(started, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)
+    streams = {"stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(started, cwd=tmp_path, preexec_fn=heed_interrupts, **streams)  # noqa: PLW1509
     for line in process.stderr:
         if "epoch" in line:
             process.send_signal(signal.SIGINT)

@@ -32,6 +32,8 @@ def run(data: BenchData, rounds: int) -> list[Result]:
 
 
 def _tokens_a_second(logs) -> float:
+    """Of the second pass, with its validation: the first has the preparation."""
     records = [json.loads(line) for line in (logs / "steps.jsonl").read_text().splitlines()]
-    tokens = sum(record["tokens"] for record in records if record["kind"] == "step")
-    return tokens / max(record["seconds"] for record in records if record["kind"] == "validation")
+    first, last = (record for record in records if record["kind"] == "validation")
+    steps = (record for record in records if record["kind"] == "step" and record["step"] > first["step"])
+    return sum(record["tokens"] for record in steps) / (last["seconds"] - first["seconds"])
