@@ -89,6 +89,8 @@ class Joined:
         return int(self._firsts[-1])
 
     def __getitem__(self, places: Ints | slice | int) -> Ints:
+        if len(self._parts) == 1:
+            return self._parts[0][places]
         wanted = np.arange(len(self))[places] if isinstance(places, slice) else np.asarray(places)
         chunks = np.searchsorted(self._firsts, wanted, side="right") - 1
         found = np.empty(wanted.shape, dtype=np.int32)
