@@ -160,6 +160,7 @@ def test_changed_settings_are_named_unless_forced(place, train_here):
     assert train_here("--resume", ".runs/model", "--set", "checkpoint.steps=50", "--set", "train.clip=1").code == 0
 
 
+@pytest.mark.slow
 def test_data_that_moved_are_named_anew(place, train_here):
     (place / "reviews.csv").rename(place / "moved.csv")
     assert train_here("--resume", "model").code != 0
@@ -239,7 +240,8 @@ def test_a_disk_that_is_full_before_the_first_step_is_one_line(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(("room", "fits"), [pytest.param(400_000, False, marks=pytest.mark.slow), (1_000_000, True)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("room", "fits"), [(400_000, False), (1_000_000, True)])
 def test_a_disk_that_fills_up_in_training_loses_nothing(room, fits, place):
     """Encoded data fit; checkpoints never do, the bundle in the second case."""
     common = ["--resume", "model", "--force", "--epochs", "4"]
