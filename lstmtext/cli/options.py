@@ -1,5 +1,6 @@
 """Options that more than one command has, each defined once, and what they are turned into."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -94,7 +95,7 @@ def bytes_of(text: str | None) -> int:
         value = float(number[:-1] if number[-1:] in units else number) * unit
     except ValueError as error:
         raise UsageError("--max-size", f"found '{text}'", expected="a size such as 5MB") from error
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise UsageError("--max-size", f"found '{text}'", expected="a size above 0")
     return int(value)
 

@@ -151,6 +151,9 @@ def data_folder(folder: Path) -> Iterator[Path]:
         yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
+        with suppress(OSError):  # of a search that did not begin nothing stays
+            folder.rmdir()
+            folder.parent.rmdir()
 
 
 def verdict(found: Found) -> list[str]:

@@ -154,3 +154,13 @@ def test_tags_without_spans_are_searched_by_accuracy(run_here, tmp_path):
     done = run_here("tune", tmp_path / "pos.conll", "-o", tmp_path / "best", *TINY)
     assert done.code == 0, done.err
     assert "best accuracy" in done.err
+
+
+def test_a_search_that_cannot_begin_is_one_line_and_leaves_nothing(run_here, data, tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    words = ["tune", "-o", tmp_path / "best", "--budget", "5s"]
+    assert run_here(*words, tmp_path / "empty.csv").code == 3
+    for option in ("--max-size=inf", "--max-size=0", "--max-size=big", "--budget=soon"):
+        done = run_here(*words, data / "reviews.csv", option)
+        assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.csv"]
