@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from lstmtext.cli.streams import remark
 
 if TYPE_CHECKING:
+    from lstmtext.train.listener import Validation
     from lstmtext.train.loop import StepReport
-    from lstmtext.train.run import Validation
 
 
 BARS = "▁▂▃▄▅▆▇█"

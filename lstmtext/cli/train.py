@@ -1,9 +1,9 @@
 """`lstmtext train`: data to a bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,6 +12,9 @@ from lstmtext.cli.streams import remark, write_lines
 from lstmtext.config import Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
+
+if TYPE_CHECKING:
+    from lstmtext.train.job import TrainRequest
 
 Value = TypeVar("Value")
 Data = Annotated[
@@ -67,13 +70,12 @@ def train(
     lstmtext train --resume checkpoints/reviews
     lstmtext train data/reviews.csv --find-lr
     """
-    from lstmtext.cli.progress import TrainingProgress, sparkline
-    from lstmtext.train.find_rate import LOWEST, suggested_rate
+    from lstmtext.cli.progress import TrainingProgress
+    from lstmtext.train.job import TrainRequest
     from lstmtext.train.ranks import leads
-    from lstmtext.train.start import TrainRequest, find_rate, resume_training, start_training
+    from lstmtext.train.start import resume_training, start_training
 
     quiet = quiet or not leads()
-
     flags = {
         "train.epochs": epochs,
         "train.budget": options.seconds(budget),
@@ -82,20 +84,26 @@ def train(
         "train.device": device,
         "train.threads": threads or None,
     }
-    columns = Columns(text_column, label_column, tag_column)
 
     def settings_of(name: TaskName) -> Settings:
         return options.settings_of(name, config, assignments, flags)
 
-    if find_lr:
+    def changed(settings: Settings) -> Settings:
+        return options.changed_settings_of(settings, config, assignments, flags)
+
+    def request(output: Path) -> TrainRequest:
+        columns = Columns(text_column, label_column, tag_column)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
-        steps = find_rate(TrainRequest(asked, Path(), encoder, head), settings_of, partial(remark, quiet=quiet))
-        write_lines(["rate\tloss\tsmooth", *(f"{s.rate:.3e}\t{s.loss:.4f}\t{s.smooth:.4f}" for s in steps)])
-        curve = sparkline([step.smooth for step in steps])
-        remark(f"loss from {LOWEST:g} on  {curve}  it falls fastest at {suggested_rate(steps):.1e}", quiet=quiet)
+        return TrainRequest(asked, output, encoder, head)
+
+    if find_lr:
+        _print_rates(request(Path()), settings_of, quiet=quiet)
         return
     with TrainingProgress(quiet=quiet) as progress:
-        if resume is not None:
+        if resume is None:
+            output = _given(output, "-o/--output")
+            start_training(request(output), settings_of, progress, progress.remark, log_dir=log_dir)
+        else:
             _refuse(
                 "--resume",
                 {
@@ -104,27 +112,21 @@ def train(
                     "--encoder": None if encoder == "none" else encoder,
                 },
             )  # fmt: skip
-            output = resume_training(
-                resume,
-                data or (),
-                valid or (),
-                lambda settings: options.changed_settings_of(settings, config, assignments, flags),
-                progress,
-                progress.remark,
-                force=force,
-                log_dir=log_dir,
-            )
-        else:
-            asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
-            output = _given(output, "-o/--output")
-            start_training(
-                TrainRequest(asked, output, encoder, head),
-                settings_of,
-                progress,
-                progress.remark,
-                log_dir=log_dir,
-            )
+            resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)
+            output = resuming(progress, progress.remark, log_dir=log_dir)
     remark(f"saved {output}", quiet=quiet)
+
+
+def _print_rates(request: "TrainRequest", settings_of: Callable[[TaskName], Settings], *, quiet: bool) -> None:
+    """Losses at rising learning rates on stdout, their curve on stderr."""
+    from lstmtext.cli.progress import sparkline
+    from lstmtext.train.find_rate import LOWEST, suggested_rate
+    from lstmtext.train.start import find_rate
+
+    steps = find_rate(request, settings_of, partial(remark, quiet=quiet))
+    write_lines(["rate\tloss\tsmooth", *(f"{s.rate:.3e}\t{s.loss:.4f}\t{s.smooth:.4f}" for s in steps)])
+    curve = sparkline([step.smooth for step in steps])
+    remark(f"loss from {LOWEST:g} on  {curve}  it falls fastest at {suggested_rate(steps):.1e}", quiet=quiet)
 
 
 def _given(value: Value | None, name: str) -> Value:

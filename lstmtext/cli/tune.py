@@ -51,9 +51,11 @@ def tune(
     """
     began = time.monotonic()
     from lstmtext.resolve import as_toml, differences, resolve_settings
+    from lstmtext.train.job import TrainRequest
     from lstmtext.train.ranks import ALONE
-    from lstmtext.train.start import TrainRequest, make_job
-    from lstmtext.tune.study import Search, data_folder, search, search_folder, verdict
+    from lstmtext.train.request import make_job
+    from lstmtext.tune.study import data_folder, search, search_folder, verdict
+    from lstmtext.tune.trials import Search
 
     say = partial(remark, quiet=quiet)
     seconds, most_bytes = options.seconds(budget) or 0.0, options.bytes_of(max_size)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmtext.config import Setting, Settings, TaskName
+from lstmtext.data.arrow import CHUNK, values_of, write_rows
 from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.encoded import EncodedData, Facts, Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 FEWEST_TOKENS = 3
 """A language model needs a token to read and one to foretell, besides the end."""
-CHUNK = 1000
-"""Records encoded at once."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
         raise DataError(
             plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two", hint=hint
         )
-    settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
+    settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(train, "text"))
     every = _with_unknown(plan, names, Labels.collect(valid.unique("label")), "labels")
     facts = Counter[str]()
 
@@ -112,7 +111,7 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
         found = f"only one tag, '{names.names[0]}'" if names.names else "no words"
         raise DataError(plan.train[0].place(), found, expected="at least two tags")
     settings, tokenizer = _tokenizer(
-        plan, settings, lambda: (" " + " ".join(words) for words in _texts(train, "words"))
+        plan, settings, lambda: (" " + " ".join(words) for words in values_of(train, "words"))
     )
     held = Labels.collect(tag for tags in valid["tags"] for tag in to_bio(tags, scheme)[0])
     every = _with_unknown(plan, names, held, "tags")
@@ -147,7 +146,7 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
             yield {"text": passage.text, "ends": passage.ends}
 
     train, valid = _read_splits(plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True)
-    settings, tokenizer = _tokenizer(plan, settings, lambda: _texts(train, "text"))
+    settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(train, "text"))
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -190,11 +189,11 @@ def _read_splits(
     contiguous: bool = False,
 ) -> tuple["datasets.Dataset", "datasets.Dataset"]:
     """Training and validation records; without validation data, a part of the training data is held out."""
-    train = _write(rows(plan.train), work / "read-train.arrow", features)
+    train = write_rows(rows(plan.train), work / "read-train.arrow", features)
     if not len(train):
         raise DataError(plan.train[0].place(), "no records", expected="at least two")
     if plan.valid:
-        valid = _write(rows(plan.valid), work / "read-valid.arrow", features)
+        valid = write_rows(rows(plan.valid), work / "read-valid.arrow", features)
         if not len(valid):
             raise DataError(plan.valid[0].place(), "no records", expected="at least one")
         return train, valid
@@ -247,29 +246,8 @@ def _encode_splits(
     for name, records in {"train": train, "validation": valid}.items():
         chunks = (encode(chunk) for chunk in records.iter(CHUNK))
         rows = (dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True))
-        made[name] = _write(rows, work / f"{name}.arrow", columns)
+        made[name] = write_rows(rows, work / f"{name}.arrow", columns)
     return datasets.DatasetDict(made)
-
-
-def _write(rows: Iterable[dict[str, object]], path: Path, columns: dict[str, Any]) -> "datasets.Dataset":
-    """Rows as a memory-mapped Arrow file; a one-element list stands for a column of lists."""
-    import datasets
-    from datasets.arrow_writer import ArrowWriter
-
-    datasets.disable_progress_bars()
-    kinds = {
-        name: datasets.List(datasets.Value(kind[0])) if isinstance(kind, list) else datasets.Value(kind)
-        for name, kind in columns.items()
-    }
-    writer = ArrowWriter(path=str(path), features=datasets.Features(kinds))
-    for row in rows:
-        writer.write(row)
-    writer.finalize()
-    return datasets.Dataset.from_file(str(path))
-
-
-def _texts(table: "datasets.Dataset", column: str) -> Iterator[Any]:
-    return (value for chunk in table.iter(CHUNK) for value in chunk[column])
 
 
 def _finish(

@@ -9,9 +9,10 @@ import numpy as np
 
 from lstmtext.nn.model import Batch
 from lstmtext.train.feeds import Feed, train_feed
+from lstmtext.train.job import TrainJob
 from lstmtext.train.loop import Position, Trainee, make_optimizer
+from lstmtext.train.making import make_model, set_up
 from lstmtext.train.precision import choose_precision
-from lstmtext.train.run import TrainJob, make_model, set_up
 
 LOWEST, HIGHEST = 1e-6, 1.0
 STEPS = 150

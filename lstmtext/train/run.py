@@ -5,105 +5,25 @@ current step, with the best weights so far saved as a bundle.
 """
 
 import time
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
 
-from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, save_bundle
-from lstmtext.config import Settings, TrainSettings
-from lstmtext.data.encoded import EncodedData
+from lstmtext.bundle import BundleInfo, HeadInfo, save_bundle
 from lstmtext.errors import Interrupted, UsageError, UserError
-from lstmtext.metrics import Scores
-from lstmtext.nn.heads.classifier import Classifier
-from lstmtext.nn.heads.tagger import Tagger
-from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, set_fixed
+from lstmtext.nn.model import ENCODER_PREFIX, model_arrays
 from lstmtext.tasks import TASKS, first_of
-from lstmtext.train.bypass import count_features, fit_bypass
-from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.interrupts import interruptible
+from lstmtext.train.job import TrainJob
+from lstmtext.train.listener import Listener, Validation
 from lstmtext.train.loop import StepReport, Trainee, training_steps
+from lstmtext.train.making import count_parameters, make_model, set_up
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.quantize import choose_graph
-from lstmtext.train.ranks import ALONE, Ranks
-from lstmtext.train.runs import RunFolder
 from lstmtext.train.validate import validate
-from lstmtext.train.weighting import class_weights
-
-SEEDS_APART = 1_000_003
-"""Between the seeds of two ranks."""
-
-
-@dataclass(frozen=True)
-class TrainJob:
-    """What to train, from what, and where to."""
-
-    data: EncodedData
-    settings: Settings
-    output: Path
-    head: str | None = None
-    encoder: Bundle | None = None
-    """A bundle whose encoder and tokenizer to start from."""
-    run: RunFolder | None = None
-    """Where checkpoints go."""
-    about: dict[str, Any] = field(default_factory=dict)
-    """What the run is, kept beside its checkpoints."""
-    snapshot: Snapshot | None = None
-    """A checkpoint to go on from."""
-    fixed: Snapshot | None = None
-    """What the data decided before the first step of the run that it is of."""
-    precision: str = ""
-    """What that run was trained in."""
-    ranks: Ranks = ALONE
-    """The processes that train together."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """A look at the validation data during a run."""
-
-    report: StepReport
-    loss: float
-    """Mean training loss since the last look, in nats."""
-    score_name: str
-    score: float
-    best: float
-    """The score of the weights that are kept."""
-    scores: Scores
-    """All scores of this look."""
-    improved: bool
-    seconds: float
-    """Since training began."""
-    tokens_per_second: float
-
-
-class Listener(Protocol):
-    """Whoever wants to know how a run goes."""
-
-    def started(self, *, parameters: int, precision: str, device: str) -> None:
-        """The model is made and training begins."""
-        ...
-
-    def stepped(self, report: StepReport) -> None:
-        """A step is done."""
-        ...
-
-    def validated(self, validation: Validation) -> None:
-        """The validation data were read."""
-        ...
-
-    def noted(self, text: str) -> None:
-        """Something happened that the user should know."""
-        ...
-
-    def saving(self) -> None:
-        """A checkpoint is about to be written."""
-        ...
 
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
@@ -115,7 +35,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     device = set_up(settings, job.ranks)
     started = time.monotonic()
     course, precision = _begin(job, device)
-    parameters = _count_parameters(course.model)
+    parameters = count_parameters(course.model)
     listener.started(parameters=parameters, precision=precision, device=str(device))
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
@@ -166,6 +86,10 @@ def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
     return course, precision
 
 
+SEEDS_APART = 1_000_003
+"""Between the seeds of two ranks."""
+
+
 class Diverged(UsageError):
     """The loss of a training is no number any more."""
 
@@ -173,50 +97,6 @@ class Diverged(UsageError):
 def _diverged(step: int, saved: str) -> Diverged:
     found = f"training diverged at step {step}; {saved}"
     return Diverged("--set train.learning_rate", found, hint="lower it")
-
-
-def _count_parameters(model: Model) -> int:
-    """Numbers that training decides, those of a fitted bypass included."""
-    count = sum(weights.numel() for weights in model.parameters())
-    bypass = model.head.bypass if isinstance(model.head, Classifier) else None
-    return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()
-
-
-def set_threads(train: TrainSettings) -> None:
-    """Give torch as many threads as the settings say."""
-    if train.threads:
-        torch.set_num_threads(train.threads)
-
-
-def set_up(settings: Settings, ranks: Ranks) -> torch.device:
-    """Seeds, threads, and the device to train on. Raises UsageError for a GPU that is not there."""
-    train = settings.train
-    set_threads(train)
-    if train.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu")
-    torch.manual_seed(train.seed)
-    on_gpu = train.device != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
-
-
-def make_model(job: TrainJob) -> Model:
-    """A new model, with what the data decided: found now, or before."""
-    data, fixed = job.data, job.fixed
-    model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
-    weights_K = class_weights(data, job.settings)
-    if isinstance(model.head, Classifier) and weights_K is not None:
-        model.head.weigh(weights_K)
-    if fixed is not None:
-        set_fixed(model, fixed.tensors)
-        return model
-    if job.encoder is not None:
-        load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
-    if isinstance(model.head, Classifier) and model.head.bypass is not None:
-        fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"), weights_K)
-    if isinstance(model.head, Tagger) and model.head.bypass is not None:
-        counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
-        model.head.bypass.learn_only(counts_N >= job.settings.tag.bypass_least)
-    return model
 
 
 def _train_until_done(

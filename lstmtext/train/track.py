@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from lstmtext.errors import UsageError, UserError
 from lstmtext.train.course import UNREAD_STEPS
+from lstmtext.train.listener import Listener, Validation
 from lstmtext.train.loop import StepReport
-from lstmtext.train.run import Listener, Validation
 
 STEPS = "steps.jsonl"
 

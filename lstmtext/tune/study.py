@@ -9,70 +9,33 @@ import json
 import os
 import shutil
 import socket
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lstmtext.bundle import is_bundle
 from lstmtext.config import Settings
-from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output, replacing
-from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
-from lstmtext.sizes import least_bytes
 from lstmtext.tasks import TASKS, first_of
-from lstmtext.train.loop import StepReport
-from lstmtext.train.run import TrainJob, Validation, train
 from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
-from lstmtext.tune.space import Limits, defaults, suggested
+from lstmtext.tune.metric import lower_is_better, score_of, signed_score
+from lstmtext.tune.space import defaults
+from lstmtext.tune.trials import PRUNING_POINTS, Search, Talk, Trials, limits_of
 
 if TYPE_CHECKING:
     import optuna
 
-MOST_OF_BUDGET = 0.25
-"""Share of the budget that one trial may take."""
-LEAST_OF_TRIAL = 0.3
-"""Share of an usual trial's time below which none is begun."""
-PRUNING_POINTS = 20
-"""Progress is compared in so many parts."""
 BEATS = 60
 """Seconds between a worker's signs of life; one without them for longer is dead, and its trial open again."""
-ASIDE = 0.03
-"""Share of the budget that is kept for the end."""
 LOOKS = 5
 """How often the best bundle is looked for."""
 SEARCHES, DATA, DEFAULT = ".searches", "data", "default"
-
-
-@dataclass(frozen=True)
-class Search:
-    """What to search for, with what, and for how long."""
-
-    data: EncodedData
-    settings: Settings
-    output: Path
-    folder: Path
-    """Where the bundles of trials and, by default, the storage lie."""
-    budget: float
-    """Seconds, from `began`, a time of the monotonic clock."""
-    began: float
-    fixed: frozenset[str] = frozenset()
-    """Settings that somebody chose, which are not searched."""
-    storage: str | None = None
-    """URL of an Optuna storage to share; None is a SQLite file in the folder."""
-    metric: str | None = None
-    """Score to search for: a name, or f1:LABEL; None is the task's own."""
-    most_bytes: int = 0
-    """Largest bundle that counts; 0 is any."""
-    trials: int = 0
-    """Most trials of this process; 0 is as many as the budget holds."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +57,6 @@ class Found:
     """Whether the best bundle was made on this machine, and so is in its place."""
 
 
-Talk = Callable[[str], None]
-
-
-class NoSuchScore(UsageError):
-    """A metric that the models of a task do not have."""
-
-
 def search(job: Search, remark: Talk) -> Found:
     """Run trials until the budget is used up; the best bundle goes to the output.
 
@@ -109,13 +65,13 @@ def search(job: Search, remark: Talk) -> Found:
     """
     check_output(job.output, is_bundle)
     task = TASKS[job.data.task]
-    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job.metric or task.shown[0]))
+    name, own = baseline_scores(job.data, lambda scores: signed_score(scores, job.metric or task.shown[0]))
     metric = job.metric or (first_of(task.shown, own)[0] if own else task.shown[0])
-    baseline = _score(own, metric) if own else None
+    baseline = score_of(own, metric) if own else None
     if baseline is not None:
         remark(f"baseline: {name}: {metric} {baseline:.4f}")
     study = _open_study(job, metric)
-    runner = _Trials(job, metric, study, remark)
+    runner = Trials(job, metric, study, remark)
     try:
         while runner.has_time():
             study.optimize(runner.run, n_trials=1, catch=())
@@ -184,7 +140,7 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
     study = optuna.create_study(
         storage=storage,
         study_name=job.output.name,
-        direction="minimize" if _lower(metric) else "maximize",
+        direction="minimize" if lower_is_better(metric) else "maximize",
         load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=PRUNING_POINTS // 4),
@@ -204,140 +160,9 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
     study.set_user_attr("about", about)
     open_or_done = [optuna.trial.TrialState[name] for name in ("COMPLETE", "RUNNING", "WAITING")]
     if not any(trial.user_attrs.get(DEFAULT) for trial in study.get_trials(deepcopy=False, states=open_or_done)):
-        own = defaults(job.data.task, job.settings, _limits(job, metric))
+        own = defaults(job.data.task, job.settings, limits_of(job, metric))
         study.enqueue_trial(own, user_attrs={DEFAULT: True})
     return study
-
-
-class _Trials:
-    """Runs trials, and knows what they cost."""
-
-    def __init__(self, job: Search, metric: str, study: "optuna.Study", remark: Talk) -> None:
-        self._job, self._metric, self._study, self._remark = job, metric, study, remark
-        self._seconds: list[float] = []
-        self._after: list[float] = [0.0]
-        """Seconds that trials took beyond their own budget: for the model and the graph."""
-        self._began = 0
-
-    def left(self) -> float:
-        """Seconds of the budget that trials may still take."""
-        return self._job.budget * (1 - ASIDE) - (time.monotonic() - self._job.began) - max(self._after)
-
-    def has_time(self) -> bool:
-        """Whether one more trial is worth beginning."""
-        if self._job.trials and self._began >= self._job.trials:
-            return False
-        return self.left() > (LEAST_OF_TRIAL * median(self._seconds) if self._seconds else 0.0)
-
-    def run(self, trial: "optuna.Trial") -> float:
-        """One training with suggested settings; its score."""
-        job = self._job
-        chosen = suggested(trial, job.data.task, job.settings, _limits(job, self._metric))
-        most = min(self.left(), job.budget * MOST_OF_BUDGET)
-        if most <= 0:
-            raise _pruned()
-        settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
-        if 0 < job.most_bytes < least_bytes(settings, job.data.tokenizer.size):
-            raise _pruned()
-        self._began += 1
-        output = job.folder / f"trial-{trial.number}"
-        try:
-            return self._train(trial, settings, output)
-        except BaseException as error:
-            shutil.rmtree(output, ignore_errors=True)
-            if isinstance(error, NoSuchScore) or not isinstance(error, MemoryError | RuntimeError | UserError):
-                raise
-            self._remark(f"trial {trial.number} failed: {error}")
-            raise _pruned() from error
-
-    def drop_all_but_best(self) -> None:
-        """Remove the bundles of completed trials that are not the best."""
-        import optuna
-
-        done = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        for trial in done:
-            if trial.number != self._study.best_trial.number:
-                shutil.rmtree(self._job.folder / f"trial-{trial.number}", ignore_errors=True)
-
-    def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
-        job, began = self._job, time.monotonic()
-        watcher = _Watcher(trial, self._metric)
-        info = train(TrainJob(job.data, settings, output), watcher)
-        assert info is not None, "one process trains, so it has the bundle"
-        took = time.monotonic() - began
-        self._seconds.append(took)
-        self._after.append(took - watcher.seconds)
-        score = _score(next(iter(info.heads.values())).scores, self._metric)
-        size = sum(path.stat().st_size for path in output.iterdir())
-        trial.set_user_attr("bundle", str(output.resolve()))
-        self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
-        if 0 < job.most_bytes < size:
-            raise _pruned()
-        return score
-
-
-class _Watcher:
-    """A listener that tells a trial how it goes, and ends one that falls behind."""
-
-    def __init__(self, trial: "optuna.Trial", metric: str) -> None:
-        self._trial, self._metric = trial, metric
-        self.seconds = 0.0
-        self._point = -1
-
-    def started(self, **_: object) -> None:
-        """See `train.run.Listener`."""
-
-    def stepped(self, report: StepReport) -> None:
-        """See `train.run.Listener`."""
-
-    def noted(self, text: str) -> None:
-        """See `train.run.Listener`."""
-
-    def saving(self) -> None:
-        """See `train.run.Listener`."""
-
-    def validated(self, validation: Validation) -> None:
-        """See `train.run.Listener`."""
-        self.seconds = validation.seconds
-        point = round(PRUNING_POINTS * validation.report.progress)
-        if point == self._point:
-            return
-        self._point = point
-        self._trial.report(_score(validation.scores, self._metric), point)
-        if self._trial.should_prune() and not validation.report.stops:
-            raise _pruned()
-
-
-def _pruned() -> Exception:
-    import optuna
-
-    return optuna.TrialPruned()
-
-
-def _limits(job: Search, metric: str) -> Limits:
-    """What a search leaves alone, and what it may change besides."""
-    return Limits(job.fixed, weigh=metric == "macro_f1" or ":" in metric, sizes=job.most_bytes > 0)
-
-
-def _score(scores: Scores, metric: str) -> float:
-    """A score by name, or by `f1:LABEL`. Raises NoSuchScore with those that there are."""
-    kind, _, label = metric.partition(":")
-    labels: Any = scores.get("labels", {})
-    found = labels.get(label, {}).get(kind) if label else scores.get(metric)
-    if isinstance(found, int | float):
-        return float(found)
-    known = [name for name, value in scores.items() if isinstance(value, float)] + [f"f1:{name}" for name in labels]
-    raise NoSuchScore("--metric", f"no score '{metric}'", expected="one of " + ", ".join(known))
-
-
-def _lower(metric: str) -> bool:
-    """Whether a lower score is better."""
-    return ":" not in metric and any(word in metric for word in ("nats", "bits", "perplexity"))
-
-
-def _signed(scores: Scores, metric: str) -> float:
-    """A score that is better the higher it is."""
-    return -_score(scores, metric) if _lower(metric) else _score(scores, metric)
 
 
 def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float | None) -> Found:
@@ -362,7 +187,7 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         changed_settings(job.settings, flags=best.params),
         float(best.value or 0.0),
         metric,
-        _lower(metric),
+        lower_is_better(metric),
         default,
         baseline,
         baseline_score,

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 import torch
 
+from lstmtext.train.listener import Validation
 from lstmtext.train.loop import StepReport
-from lstmtext.train.run import Validation
 from lstmtext.train.track import JsonLines, Tracker, read_log
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

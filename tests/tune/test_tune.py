@@ -15,8 +15,9 @@ from lstmtext.bundle import load_bundle
 from lstmtext.config import TASK_DEFAULTS
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
+from lstmtext.tune.metric import lower_is_better
 from lstmtext.tune.space import Limits, defaults, suggested
-from lstmtext.tune.study import Found, _lower, verdict
+from lstmtext.tune.study import Found, verdict
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
 
@@ -142,7 +143,7 @@ def test_what_somebody_chose_is_not_searched():
     [("accuracy", False), ("nats_per_text", True), ("bits_per_byte", True), ("f1:nats", False), ("macro_f1", False)],
 )
 def test_metrics_know_their_direction(metric, lower):
-    assert _lower(metric) == lower
+    assert lower_is_better(metric) == lower
     found = Found(resolve_settings("tag"), 0.4, metric, lower, None, "n-grams", 0.5, 3, 0, here=True)
     assert ("WARNING" in verdict(found)[1]) != lower
 

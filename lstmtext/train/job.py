@@ -1,0 +1,49 @@
+"""What to train, from what, and where to: as a command line says it, and with the data prepared."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lstmtext.bundle import Bundle
+from lstmtext.config import Settings
+from lstmtext.data.encoded import EncodedData
+from lstmtext.data.plan import DataRequest
+from lstmtext.train.checkpoint import Snapshot
+from lstmtext.train.ranks import ALONE, Ranks
+from lstmtext.train.runs import RunFolder
+
+FROM_SCRATCH = "none"
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a command line says of a training."""
+
+    data: DataRequest
+    output: Path
+    encoder: str = FROM_SCRATCH
+    head: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What to train, from what, and where to: as a command line says it, and with the data prepared."""
+
+    data: EncodedData
+    settings: Settings
+    output: Path
+    head: str | None = None
+    encoder: Bundle | None = None
+    """A bundle whose encoder and tokenizer to start from."""
+    run: RunFolder | None = None
+    """Where checkpoints go."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """What the run is, kept beside its checkpoints."""
+    snapshot: Snapshot | None = None
+    """A checkpoint to go on from."""
+    fixed: Snapshot | None = None
+    """What the data decided before the first step of the run that it is of."""
+    precision: str = ""
+    """What that run was trained in."""
+    ranks: Ranks = ALONE
+    """The processes that train together."""

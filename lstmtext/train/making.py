@@ -1,0 +1,57 @@
+"""From a job to a model on a device: seeds, threads, and what the data decide before the first step."""
+
+import torch
+
+from lstmtext.config import Settings, TrainSettings
+from lstmtext.errors import UsageError
+from lstmtext.nn.heads.classifier import Classifier
+from lstmtext.nn.heads.tagger import Tagger
+from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, set_fixed
+from lstmtext.train.bypass import count_features, fit_bypass
+from lstmtext.train.job import TrainJob
+from lstmtext.train.ranks import Ranks
+from lstmtext.train.weighting import class_weights
+
+
+def set_threads(train: TrainSettings) -> None:
+    """Give torch as many threads as the settings say."""
+    if train.threads:
+        torch.set_num_threads(train.threads)
+
+
+def set_up(settings: Settings, ranks: Ranks) -> torch.device:
+    """Seeds, threads, and the device to train on. Raises UsageError for a GPU that is not there."""
+    train = settings.train
+    set_threads(train)
+    if train.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda", "this machine has no CUDA device that torch can use", hint="use --device cpu")
+    torch.manual_seed(train.seed)
+    on_gpu = train.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
+
+
+def make_model(job: TrainJob) -> Model:
+    """A new model, with what the data decided: found now, or before."""
+    data, fixed = job.data, job.fixed
+    model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    weights_K = class_weights(data, job.settings)
+    if isinstance(model.head, Classifier) and weights_K is not None:
+        model.head.weigh(weights_K)
+    if fixed is not None:
+        set_fixed(model, fixed.tensors)
+        return model
+    if job.encoder is not None:
+        load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
+    if isinstance(model.head, Classifier) and model.head.bypass is not None:
+        fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"), weights_K)
+    if isinstance(model.head, Tagger) and model.head.bypass is not None:
+        counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
+        model.head.bypass.learn_only(counts_N >= job.settings.tag.bypass_least)
+    return model
+
+
+def count_parameters(model: Model) -> int:
+    """Numbers that training decides, those of a fitted bypass included."""
+    count = sum(weights.numel() for weights in model.parameters())
+    bypass = model.head.bypass if isinstance(model.head, Classifier) else None
+    return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()

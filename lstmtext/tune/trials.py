@@ -1,0 +1,170 @@
+"""One training after the other, each with settings that the study suggests, within the budget."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from lstmtext.config import Settings
+from lstmtext.data.encoded import EncodedData
+from lstmtext.errors import UserError
+from lstmtext.resolve import changed_settings
+from lstmtext.sizes import least_bytes
+from lstmtext.train.job import TrainJob
+from lstmtext.train.listener import Validation
+from lstmtext.train.loop import StepReport
+from lstmtext.train.run import train
+from lstmtext.tune.metric import NoSuchScore, score_of
+from lstmtext.tune.space import Limits, suggested
+
+if TYPE_CHECKING:
+    import optuna
+
+MOST_OF_BUDGET = 0.25
+"""Share of the budget that one trial may take."""
+LEAST_OF_TRIAL = 0.3
+"""Share of an usual trial's time below which none is begun."""
+PRUNING_POINTS = 20
+"""Progress is compared in so many parts."""
+ASIDE = 0.03
+"""Share of the budget that is kept for the end."""
+
+
+Talk = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to search for, with what, and for how long."""
+
+    data: EncodedData
+    settings: Settings
+    output: Path
+    folder: Path
+    """Where the bundles of trials and, by default, the storage lie."""
+    budget: float
+    """Seconds, from `began`, a time of the monotonic clock."""
+    began: float
+    fixed: frozenset[str] = frozenset()
+    """Settings that somebody chose, which are not searched."""
+    storage: str | None = None
+    """URL of an Optuna storage to share; None is a SQLite file in the folder."""
+    metric: str | None = None
+    """Score to search for: a name, or f1:LABEL; None is the task's own."""
+    most_bytes: int = 0
+    """Largest bundle that counts; 0 is any."""
+    trials: int = 0
+    """Most trials of this process; 0 is as many as the budget holds."""
+
+
+class Trials:
+    """Runs trials, and knows what they cost."""
+
+    def __init__(self, job: Search, metric: str, study: "optuna.Study", remark: Talk) -> None:
+        self._job, self._metric, self._study, self._remark = job, metric, study, remark
+        self._seconds: list[float] = []
+        self._after: list[float] = [0.0]
+        """Seconds that trials took beyond their own budget: for the model and the graph."""
+        self._began = 0
+
+    def left(self) -> float:
+        """Seconds of the budget that trials may still take."""
+        return self._job.budget * (1 - ASIDE) - (time.monotonic() - self._job.began) - max(self._after)
+
+    def has_time(self) -> bool:
+        """Whether one more trial is worth beginning."""
+        if self._job.trials and self._began >= self._job.trials:
+            return False
+        return self.left() > (LEAST_OF_TRIAL * median(self._seconds) if self._seconds else 0.0)
+
+    def run(self, trial: "optuna.Trial") -> float:
+        """One training with suggested settings; its score."""
+        job = self._job
+        chosen = suggested(trial, job.data.task, job.settings, limits_of(job, self._metric))
+        most = min(self.left(), job.budget * MOST_OF_BUDGET)
+        if most <= 0:
+            raise _pruned()
+        settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
+        if 0 < job.most_bytes < least_bytes(settings, job.data.tokenizer.size):
+            raise _pruned()
+        self._began += 1
+        output = job.folder / f"trial-{trial.number}"
+        try:
+            return self._train(trial, settings, output)
+        except BaseException as error:
+            shutil.rmtree(output, ignore_errors=True)
+            if isinstance(error, NoSuchScore) or not isinstance(error, MemoryError | RuntimeError | UserError):
+                raise
+            self._remark(f"trial {trial.number} failed: {error}")
+            raise _pruned() from error
+
+    def drop_all_but_best(self) -> None:
+        """Remove the bundles of completed trials that are not the best."""
+        import optuna
+
+        done = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        for trial in done:
+            if trial.number != self._study.best_trial.number:
+                shutil.rmtree(self._job.folder / f"trial-{trial.number}", ignore_errors=True)
+
+    def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
+        job, began = self._job, time.monotonic()
+        watcher = _Watcher(trial, self._metric)
+        info = train(TrainJob(job.data, settings, output), watcher)
+        assert info is not None, "one process trains, so it has the bundle"
+        took = time.monotonic() - began
+        self._seconds.append(took)
+        self._after.append(took - watcher.seconds)
+        score = score_of(next(iter(info.heads.values())).scores, self._metric)
+        size = sum(path.stat().st_size for path in output.iterdir())
+        trial.set_user_attr("bundle", str(output.resolve()))
+        self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
+        if 0 < job.most_bytes < size:
+            raise _pruned()
+        return score
+
+
+class _Watcher:
+    """A listener that tells a trial how it goes, and ends one that falls behind."""
+
+    def __init__(self, trial: "optuna.Trial", metric: str) -> None:
+        self._trial, self._metric = trial, metric
+        self.seconds = 0.0
+        self._point = -1
+
+    def started(self, **_: object) -> None:
+        """See `train.run.Listener`."""
+
+    def stepped(self, report: StepReport) -> None:
+        """See `train.run.Listener`."""
+
+    def noted(self, text: str) -> None:
+        """See `train.run.Listener`."""
+
+    def saving(self) -> None:
+        """See `train.run.Listener`."""
+
+    def validated(self, validation: Validation) -> None:
+        """See `train.run.Listener`."""
+        self.seconds = validation.seconds
+        point = round(PRUNING_POINTS * validation.report.progress)
+        if point == self._point:
+            return
+        self._point = point
+        self._trial.report(score_of(validation.scores, self._metric), point)
+        if self._trial.should_prune() and not validation.report.stops:
+            raise _pruned()
+
+
+def _pruned() -> Exception:
+    import optuna
+
+    return optuna.TrialPruned()
+
+
+def limits_of(job: Search, metric: str) -> Limits:
+    """What a search leaves alone, and what it may change besides."""
+    return Limits(job.fixed, weigh=metric == "macro_f1" or ":" in metric, sizes=job.most_bytes > 0)
