@@ -23,7 +23,7 @@ from lstmtext.text.arrays import Floats
 from lstmtext.text.labels import Labels
 from lstmtext.text.tokenizer import Tokenizer
 
-FORMAT = 3
+FORMAT = 4
 DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD = (
     "bundle.json",
     "tokenizer.json",
@@ -194,7 +194,8 @@ def model_card(name: str, info: BundleInfo) -> str:
         f"- {info.parameters:,} parameters, {encoder.layers} x {encoder.hidden_size} LSTM units ({encoder.directions})"
     ]
     lines += [f"- {info.vocabulary_size:,} tokens ({info.settings.text.unit})", "", "## Training", ""]
-    lines += [f"- {key}: {value}" for key, value in info.training.items()]
+    lines += [f"- {key}: {value}" for key, value in info.training.items() if not isinstance(value, list)]
+    lines += [f"- {text}" for value in info.training.values() if isinstance(value, list) for text in value]
     lines += ["", "## Runtime", ""] + [f"- {key}: {value}" for key, value in info.runtime.items()]
     lines += ["", "## Data", ""] + [f"- {key}: {value}" for key, value in info.data.items()]
     return "\n".join(lines) + "\n"

@@ -116,6 +116,17 @@ class GenerateSettings:
 
 
 @dataclass(frozen=True)
+class TransferSettings:
+    """Going on from another bundle."""
+
+    head: Literal["auto", "keep", "new"] = "auto"
+    """Whether the head of that bundle goes on beside its encoder: auto where the new data name some of its labels, keep
+    also where they name none, new never."""
+    replay: float = bounded(1.0, 0.0, 1e6)
+    """Most records that are replayed, as a multiple of the new training records."""
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """Optimisation."""
 
@@ -191,6 +202,7 @@ class Settings:
     classify: ClassifySettings = ClassifySettings()
     tag: TagSettings = TagSettings()
     generate: GenerateSettings = GenerateSettings()
+    transfer: TransferSettings = TransferSettings()
     train: TrainSettings = TrainSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     export: ExportSettings = ExportSettings()

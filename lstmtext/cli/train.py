@@ -1,6 +1,7 @@
 """`lstmtext train`: data to a bundle."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -21,7 +22,11 @@ Data = Annotated[
     list[str] | None,
     typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."),
 ]
-Encoder = Annotated[str, typer.Option("--encoder", help="A bundle to start from; none is from scratch.")]
+Encoder = Annotated[str, typer.Option("--encoder", help="A bundle to go on from; none is from scratch.")]
+Replay = Annotated[
+    list[str] | None,
+    typer.Option("--replay", help="Old data, a part of which is learned again beside the new; with --encoder."),
+]
 Resume = Annotated[
     Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")
 ]
@@ -38,6 +43,7 @@ def train(
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
     encoder: Encoder = "none",
+    replay: Replay = None,
     head: options.Head = None,
     epochs: Epochs = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")] = None,
@@ -94,6 +100,7 @@ def train(
     def request(output: Path) -> TrainRequest:
         columns = Columns(text_column, label_column, tag_column)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
+        asked = replace(asked, replay=replay or ())
         return TrainRequest(asked, output, encoder, head)
 
     if find_lr:
@@ -108,7 +115,7 @@ def train(
                 "--resume",
                 {
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
-                    "--label-column": label_column, "--tag-column": tag_column, "--head": head,
+                    "--label-column": label_column, "--tag-column": tag_column, "--head": head, "--replay": replay,
                     "--encoder": None if encoder == "none" else encoder,
                 },
             )  # fmt: skip

@@ -27,7 +27,7 @@ from lstmtext.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import datasets
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "preprocess.json"
 TOKENIZER = "tokenizer.json"
 DATA = "data"
@@ -50,6 +50,10 @@ class Facts:
     """Labels or tags that only validation has; their ids follow those of `labels`."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the columns that held text, label and tag, as far as they were known."""
+    replayed: int = 0
+    """Training records that are replayed."""
+    replayed_held: int = 0
+    """Validation records that are; they stand after the others."""
     scheme: str = "none"
     words: int = 0
     tokens: int = 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from lstmtext.config import TaskName
 from lstmtext.data.columns import NO_COLUMNS, Columns
-from lstmtext.data.prepare import DataPlan
+from lstmtext.data.parts import DataPlan
 from lstmtext.data.readers import ROW_READERS, SENTENCE_READERS, columns_of, infer_task
 from lstmtext.data.sources import find_sources
 from lstmtext.errors import UsageError
@@ -23,6 +23,8 @@ class DataRequest:
     format: str | None = None
     columns: Columns = NO_COLUMNS
     task: TaskName | None = None
+    replay: Sequence[str] = ()
+    """Data that the model to go on from was trained on."""
 
 
 def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
@@ -32,11 +34,13 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
     """
     train = tuple(find_sources(request.data, request.format))
     valid = tuple(find_sources(request.valid, request.format))
-    if [source.name for source in (*train, *valid)].count("-") > 1:
+    replay = tuple(find_sources(request.replay, request.format))
+    every = (*train, *valid, *replay)
+    if [source.name for source in every].count("-") > 1:
         raise UsageError("standard input", "named more than once", expected="- once")
     remarks = []
-    if len(train) + len(valid) > len(request.data) + len(request.valid):
-        remarks.append("folders stand for " + ", ".join(source.name for source in (*train, *valid)))
+    if len(every) > len(request.data) + len(request.valid) + len(request.replay):
+        remarks.append("folders stand for " + ", ".join(source.name for source in every))
     if request.columns.text is not None and request.columns.text == request.columns.label:
         raise UsageError(
             "--label-column", f"'{request.columns.text}' is the column of the text too", expected="another"
@@ -62,7 +66,7 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         remarks.append(columns_remark(guessed))
     if train[0].format in SENTENCE_READERS:
         remarks.append(f"tags from {f'column {columns.tag}' if columns.tag else TAG_COLUMNS[train[0].format]}")
-    return DataPlan(task, train, valid, columns), remarks
+    return DataPlan(task, train, valid, columns, replay=replay), remarks
 
 
 def columns_remark(columns: Mapping[str, str]) -> str:

@@ -7,24 +7,23 @@ private text lands in a shared cache.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.arrow import CHUNK, values_of, write_rows
-from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.encoded import EncodedData, Facts, Ragged
+from lstmtext.data.parts import DataPlan, Parts, read_parts
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
-from lstmtext.data.splits import stratified_split
 from lstmtext.errors import DataError, UserError
 from lstmtext.folders import NO_ROOM
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_vocabulary
 from lstmtext.text.examples import sentence_examples, text_examples
 from lstmtext.text.labels import Labels
-from lstmtext.text.spans import detect_scheme, to_bio
+from lstmtext.text.spans import OUTSIDE, detect_scheme, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 from lstmtext.text.words import count_words
 
@@ -33,18 +32,6 @@ if TYPE_CHECKING:
 
 FEWEST_TOKENS = 3
 """A language model needs a token to read and one to foretell, besides the end."""
-
-
-@dataclass(frozen=True)
-class DataPlan:
-    """What to read, and how."""
-
-    task: TaskName
-    train: tuple[Source, ...]
-    valid: tuple[Source, ...] = ()
-    columns: Columns = NO_COLUMNS
-    tokenizer: Tokenizer | None = None
-    """A tokenizer to reuse; None learns one from the training texts."""
 
 
 def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
@@ -68,8 +55,9 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
             yield {"text": record.text, "label": record.label}
 
     features = {"text": "string", "label": "string"}
-    train, valid = _read_splits(plan, settings, work, rows, features, key="label")
-    names = Labels.collect(train.unique("label"))
+    parts = read_parts(plan, settings, work, rows, features, key="label")
+    train, valid = parts.train, parts.valid
+    names = _labels(plan, settings, train.unique("label"))
     if len(names) < 2:
         hidden = not plan.valid and len(valid.unique("label")) > len(set(valid.unique("label")) & set(names.names))
         hint = "the rows of others are held out for validation; give --valid FILE, or more rows" if hidden else ""
@@ -91,9 +79,9 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
         return {"ids": [e.ids for e in examples], "ngrams": [e.ngrams for e in examples], "label": known}
 
     kinds = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64"}
-    tables = _encode_splits(train, valid, work, encode, kinds)
+    tables = _encode_splits(parts, work, encode, kinds)
     counts = Counter(train["label"])
-    made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
+    made = _finish(plan, parts, settings, tokenizer, tables, facts, names, counts)
     known = {**plan.columns.known(), **columns}
     return replace(made, facts=replace(made.facts, unknown=every.names[len(names) :], columns=known))
 
@@ -104,9 +92,10 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
             yield {"words": sentence.words, "tags": sentence.tags}
 
     features = {"words": ["string"], "tags": ["string"]}
-    train, valid = _read_splits(plan, settings, work, rows, features)
+    parts = read_parts(plan, settings, work, rows, features)
+    train, valid = parts.train, parts.valid
     scheme = detect_scheme(train["tags"])
-    names = Labels.collect(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
+    names = _labels(plan, settings, (tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0]))
     if len(names) < 2:
         found = f"only one tag, '{names.names[0]}'" if names.names else "no words"
         raise DataError(plan.train[0].place(), found, expected="at least two tags")
@@ -134,9 +123,9 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
         "words": ["string"],
         "tags": ["int32"],
     }
-    tables = _encode_splits(train, valid, work, encode, columns)
+    tables = _encode_splits(parts, work, encode, columns)
     counts = Counter(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
-    made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
+    made = _finish(plan, parts, settings, tokenizer, tables, facts, names, counts)
     return replace(made, facts=replace(made.facts, scheme=scheme, unknown=every.names[len(names) :]))
 
 
@@ -145,8 +134,8 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
         for passage in read_passages(sources, plan.columns):
             yield {"text": passage.text, "ends": passage.ends}
 
-    train, valid = _read_splits(plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True)
-    settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(train, "text"))
+    parts = read_parts(plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True)
+    settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(parts.train, "text"))
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -163,12 +152,12 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedDa
         }
 
     columns = {"ids": ["int32"], "characters": "int64", "bytes": "int64", "words": "int64"}
-    tables = _encode_splits(train, valid, work, encode, columns)
+    tables = _encode_splits(parts, work, encode, columns)
     for split, sources in (("train", plan.train), ("validation", plan.valid or plan.train)):
         if _token_count(tables[split]) < FEWEST_TOKENS:
             expected = f"{FEWEST_TOKENS} tokens for {split}"
             raise DataError(sources[0].place(), "too little text to learn from", expected=expected)
-    return _finish(plan, settings, tokenizer, tables, facts, Labels(()), Counter())
+    return _finish(plan, parts, settings, tokenizer, tables, facts, Labels(()), Counter())
 
 
 _PREPARERS: dict[TaskName, Callable[[DataPlan, Settings, Path], EncodedData]] = {
@@ -178,33 +167,11 @@ _PREPARERS: dict[TaskName, Callable[[DataPlan, Settings, Path], EncodedData]] = 
 }
 
 
-def _read_splits(
-    plan: DataPlan,
-    settings: Settings,
-    work: Path,
-    rows: Callable[[Sequence[Source]], Iterator[dict[str, object]]],
-    features: dict[str, Any],
-    *,
-    key: str | None = None,
-    contiguous: bool = False,
-) -> tuple["datasets.Dataset", "datasets.Dataset"]:
-    """Training and validation records; without validation data, a part of the training data is held out."""
-    train = write_rows(rows(plan.train), work / "read-train.arrow", features)
-    if not len(train):
-        raise DataError(plan.train[0].place(), "no records", expected="at least two")
-    if plan.valid:
-        valid = write_rows(rows(plan.valid), work / "read-valid.arrow", features)
-        if not len(valid):
-            raise DataError(plan.valid[0].place(), "no records", expected="at least one")
-        return train, valid
-    if len(train) < 2:
-        raise DataError(plan.train[0].place(), "only one record", expected="at least two, or --valid FILE")
-    if contiguous:  # running text: the end is held out, so that what is before stays in one piece
-        first = min(len(train) - 1, max(1, round(len(train) * (1 - settings.train.validation_share))))
-        return train.select(range(first)), train.select(range(first, len(train)))
-    labels = train[key] if key else [0] * len(train)
-    kept, held = stratified_split(labels, settings.train.validation_share, settings.train.seed)
-    return train.select(kept), train.select(held)
+def _labels(plan: DataPlan, settings: Settings, seen: Iterable[str]) -> Labels:
+    """The labels of the training records, and those of the model to go on from unless it is about something else."""
+    found = Labels.collect(seen)
+    shares = any(name in found for name in plan.known if name != OUTSIDE)
+    return Labels.collect((*found.names, *plan.known)) if shares or settings.transfer.head == "keep" else found
 
 
 def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Labels:
@@ -234,8 +201,7 @@ def _tokenizer(plan: DataPlan, settings: Settings, texts: Callable[[], Iterable[
 
 
 def _encode_splits(
-    train: "datasets.Dataset",
-    valid: "datasets.Dataset",
+    parts: Parts,
     work: Path,
     encode: Callable[[dict[str, list[Any]]], dict[str, list[Any]]],
     columns: dict[str, Any],
@@ -243,7 +209,7 @@ def _encode_splits(
     import datasets
 
     made = {}
-    for name, records in {"train": train, "validation": valid}.items():
+    for name, records in {"train": parts.train, "validation": parts.valid}.items():
         chunks = (encode(chunk) for chunk in records.iter(CHUNK))
         rows = (dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True))
         made[name] = write_rows(rows, work / f"{name}.arrow", columns)
@@ -252,6 +218,7 @@ def _encode_splits(
 
 def _finish(
     plan: DataPlan,
+    parts: Parts,
     settings: Settings,
     tokenizer: Tokenizer,
     tables: "datasets.DatasetDict",
@@ -264,9 +231,11 @@ def _finish(
         task=plan.task,
         labels=names.names,
         label_counts={name: label_counts[name] for name in names.names},
-        sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid)},
+        sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid, *plan.replay)},
         columns=plan.columns.known(),
         train_tokens=_token_count(tables["train"]),
+        replayed=parts.replayed,
+        replayed_held=parts.replayed_held,
         **counts,
     )
     return EncodedData(tokenizer, settings, facts, tables)

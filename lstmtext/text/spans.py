@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 Scheme = Literal["none", "iob1", "bio", "bioes"]
+OUTSIDE = "O"
+"""The tag of a word in no span."""
 
 
 class Span(NamedTuple):

@@ -20,6 +20,8 @@ from lstmtext.text.lexical import SHORTEST, rows_of, word_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
 """Summed cross-entropy's weight against half the squared norm of the table (C of scikit-learn); more fits closer."""
+WEAK = (0.01, 0.03, 0.1, 0.3)
+"""Tried before those where there is a table to stay near."""
 ITERATIONS = 40
 TOLERANCE = 1e-6
 """Nats a text by which a step must lower the loss to go on."""
@@ -52,20 +54,31 @@ class TextNgrams(NamedTuple):
 
 
 def fit_bypass(
-    bypass: NgramBypass, train: EncodedTexts, validation: EncodedTexts, weights_K: Floats | None = None
+    bypass: NgramBypass,
+    train: EncodedTexts,
+    validation: EncodedTexts,
+    weights_K: Floats | None = None,
+    *,
+    goes_on: bool = False,
 ) -> None:
-    """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much."""
+    """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much.
+
+    One that goes on keeps its frequencies, and is drawn to the table that it has instead of to zeros (Chelba and Acero,
+    2004).
+    """
     buckets = len(bypass.table_NK)
     counts_N = np.zeros(buckets, dtype=np.int64)
-    for hashes in train.ngrams():
-        counts_N[np.unique(rows_of(hashes, buckets))] += 1
-    bypass.fit_frequencies(counts_N, len(train))
+    if not goes_on:
+        for hashes in train.ngrams():
+            counts_N[np.unique(rows_of(hashes, buckets))] += 1
+        bypass.fit_frequencies(counts_N, len(train))
     weights_K = np.ones(len(bypass.bias_K)) if weights_K is None else weights_K
     known, held_out = (_gather(bypass, texts, weights_K) for texts in (train, validation))
     best = float("inf")
     table_NK, bias_K = bypass.table_NK.clone(), bypass.bias_K.clone()
-    for strength in STRENGTHS:
-        _solve(table_NK, bias_K, known, strength)
+    prior_NK = bypass.table_NK.clone() if goes_on else None
+    for strength in (*WEAK, *STRENGTHS) if goes_on else STRENGTHS:
+        _solve(table_NK, bias_K, known, strength, prior_NK)
         nats, _ = _nats(table_NK, bias_K, held_out)
         if nats >= best:
             break
@@ -82,8 +95,13 @@ def count_features(sentences: EncodedSentences, buckets: int) -> Ints:
     return counts_N
 
 
-def _solve(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float) -> None:
-    """Move table and bias to the minimum of strength x summed cross-entropy + half the table's squared norm."""
+def _solve(
+    table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float, prior_NK: Tensor | None = None
+) -> None:
+    """Move table and bias to the minimum of strength x summed cross-entropy + half the table's squared norm.
+
+    With a prior table, the norm is that of the difference to it.
+    """
     count = float(texts.weights_B.sum())
     penalty = 1 / (strength * count)
     solver = torch.optim.LBFGS(
@@ -97,9 +115,10 @@ def _solve(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams, strength: float)
     def closure() -> float:
         nats, residuals_BK = _nats(table_NK, bias_K, texts)
         bias_K.grad = residuals_BK.sum(0) / count
-        table_NK.grad = table_NK * penalty
+        away_NK = table_NK if prior_NK is None else table_NK - prior_NK
+        table_NK.grad = away_NK * penalty
         table_NK.grad[texts.rows_R] += texts.of_rows.sums(residuals_BK) / count
-        return nats / count + penalty / 2 * float(table_NK.square().sum())
+        return nats / count + penalty / 2 * float(away_NK.square().sum())
 
     solver.step(closure)  # type: ignore[no-untyped-call]  # torch leaves LBFGS.step untyped
 

@@ -6,10 +6,11 @@ from lstmtext.config import Settings, TrainSettings
 from lstmtext.errors import UsageError
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
-from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, set_fixed
+from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, set_fixed
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.job import TrainJob
 from lstmtext.train.ranks import Ranks
+from lstmtext.train.transfer import old_head
 from lstmtext.train.weighting import class_weights
 
 
@@ -40,13 +41,21 @@ def make_model(job: TrainJob) -> Model:
     if fixed is not None:
         set_fixed(model, fixed.tensors)
         return model
+    before = None
     if job.encoder is not None:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
-    if isinstance(model.head, Classifier) and model.head.bypass is not None:
-        fit_bypass(model.head.bypass, data.texts("train"), data.texts("validation"), weights_K)
+        before = old_head(job.encoder, data.task, job.settings, data.labels)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
         counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
-        model.head.bypass.learn_only(counts_N >= job.settings.tag.bypass_least)
+        learned_N = counts_N >= job.settings.tag.bypass_least
+        if before is not None:
+            learned_N |= before.arrays["bypass.table_NK"].any(1)
+        model.head.bypass.learn_only(learned_N)
+    if before is not None and job.encoder is not None:
+        load_arrays(model.head, before.widened(model_arrays(model.head)), place=job.encoder.folder)
+    if isinstance(model.head, Classifier) and model.head.bypass is not None:
+        texts = data.texts("train"), data.texts("validation")
+        fit_bypass(model.head.bypass, *texts, weights_K, goes_on=before is not None)
     return model
 
 

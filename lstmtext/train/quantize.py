@@ -3,7 +3,8 @@
 What int8 costs is measured on the validation data, through the runtime itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -17,10 +18,19 @@ from lstmtext.runtime.export import export_graph
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.tasks import TASKS, first_of
-from lstmtext.text.arrays import Floats
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import sentence_feed, text_feed
 from lstmtext.train.validate import label_scores, stream_scores, tag_scores
+
+
+class Runs(Protocol):
+    """What runs a graph."""
+
+    def run(self, inputs: Mapping[str, Floats | Ints], /) -> list[Floats]:
+        """The graph's outputs, in order."""
+        ...
+
 
 TOLERATED = 0.002
 """What int8 may cost: a fall of a score, or the share by which nats rise."""
@@ -36,7 +46,7 @@ def choose_graph(
     graph = export_graph(data.task, settings, encoder, head, precision="int8")
     task = TASKS[data.task]
     name, full = first_of(task.shown, scores)
-    _, own = first_of(task.shown, _SCORERS[data.task](Engine(graph), data, settings, head))
+    _, own = first_of(task.shown, graph_scores(Engine(graph), data, settings, head))
     loss = (own - full) / max(full, 1e-9) if task.lower_is_shown else full - own
     measured = {f"{name} in float32": full, f"{name} in int8": own}
     if wanted == "auto" and not loss <= TOLERATED:
@@ -44,7 +54,12 @@ def choose_graph(
     return graph, {"precision": "int8", **measured}
 
 
-def _texts(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
+def graph_scores(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
+    """Scores of a graph on the validation data; `head` are the arrays of its head."""
+    return _SCORERS[data.task](engine, data, settings, head)
+
+
+def _texts(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
     read = [
         (batch.labels_B, engine.run(text_inputs(batch))[0])
         for _, batch in text_feed(data, "validation", settings).ordered()
@@ -53,17 +68,17 @@ def _texts(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) 
     return label_scores(data, settings, np.concatenate(gold), np.concatenate(logits))
 
 
-def _sentences(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
+def _sentences(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
     batches = (batch for _, batch in sentence_feed(data, "validation", settings).ordered())
     read = ((batch, engine.run(sentence_inputs(batch))[0]) for batch in batches)
     return tag_scores(data, read, Transitions.of({name.removeprefix("crf."): array for name, array in head.items()}))
 
 
-def _stream(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
+def _stream(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
     return stream_scores(data, settings, stream_reader(engine, settings))
 
 
-def stream_reader(engine: Engine, settings: Settings) -> Callable[[StreamBatch], Floats]:
+def stream_reader(engine: Runs, settings: Settings) -> Callable[[StreamBatch], Floats]:
     """What gives the nats [B, T] of windows of running text, each read on from the one before."""
     layers, size = settings.encoder.layers, settings.encoder.hidden_size
     hidden = cell = np.zeros(0, dtype=np.float32)
@@ -79,7 +94,7 @@ def stream_reader(engine: Engine, settings: Settings) -> Callable[[StreamBatch],
     return read
 
 
-_SCORERS: dict[TaskName, Callable[[Engine, EncodedData, Settings, Arrays], Scores]] = {
+_SCORERS: dict[TaskName, Callable[[Runs, EncodedData, Settings, Arrays], Scores]] = {
     "classify": _texts,
     "tag": _sentences,
     "generate": _stream,

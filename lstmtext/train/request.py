@@ -17,6 +17,7 @@ from lstmtext.train.before import machine_of, records_of
 from lstmtext.train.job import FROM_SCRATCH, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
+from lstmtext.train.transfer import head_for, old_head, with_bundle
 
 ChooseSettings = Callable[[TaskName], Settings]
 """Settings of a task, once the data have told which it is."""
@@ -31,7 +32,12 @@ def make_job(
     tokenizer: str = "",
 ) -> TrainJob:
     """What to train, with the data prepared; `tokenizer` is that of an earlier run, as JSON."""
-    if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid):
+    if request.encoder == FROM_SCRATCH and request.data.replay:
+        raise UsageError("--replay", "there is no model to go on from", hint="name it with --encoder BUNDLE")
+    if request.encoder != FROM_SCRATCH and Path(request.encoder).absolute() == request.output.absolute():
+        hint = "write another beside it, so that both can be compared"
+        raise UsageError("-o/--output", f"{request.output} is the model to go on from", hint=hint)
+    if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid, *request.data.replay):
         raise UsageError("standard input", "cannot be shared by processes", hint="use files, or lstmtext preprocess")
     encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
     data, settings = _prepared(request, choose, encoder, work, remark, tokenizer)
@@ -42,6 +48,10 @@ def make_job(
     if data.facts.unknown_labels:
         names = ", ".join(data.facts.unknown[:5])
         remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels} ({names})")
+    head = request.head
+    if encoder is not None:
+        head, told = _taken(encoder, request.head, data, settings)
+        remark(told)
     fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
     set_threads(fitted.train)
     fingerprint = data.fingerprint()
@@ -54,7 +64,24 @@ def make_job(
         "machine": machine_of(ranks),
         "tokenizer": data.tokenizer.to_json(),
     }
-    return TrainJob(data, fitted, request.output, request.head, encoder, about=about, ranks=ranks)
+    return TrainJob(data, fitted, request.output, head, encoder, about=about, ranks=ranks)
+
+
+def _taken(encoder: Bundle, head: str | None, data: EncodedData, settings: Settings) -> tuple[str | None, str]:
+    """The name of the head to train, and what is taken from a bundle to start from, in words."""
+    found = head_for(encoder, data.task, settings)
+    if found is None or old_head(encoder, data.task, settings, data.labels) is None:
+        own = f"; its labels ({', '.join(found[1].labels[:5])}) are not in the data" if found else ""
+        more = "; --set transfer.head=keep keeps its head" if found else ""
+        return head, f"the encoder of {encoder.folder} goes on{own}{more}"
+    name, old = found
+    counts = data.facts.label_counts
+    lists = {
+        "new": [label for label in counts if label not in old.labels],
+        "kept without a record": [label for label in old.labels if not counts[label]],
+    }
+    told = "".join(f"; {kind}: {', '.join(labels)}" for kind, labels in lists.items() if labels)
+    return head or name, f"the whole of {encoder.folder} goes on, head '{name}' too{told}"
 
 
 def _prepared(
@@ -76,8 +103,9 @@ def _prepared(
         remark(text)
     settings = choose(plan.task)
     if encoder is not None:
-        settings = with_encoder(settings, plan.task, encoder)
-        plan = replace(plan, tokenizer=encoder.tokenizer)
+        settings = with_bundle(settings, plan.task, encoder)
+        head = head_for(encoder, plan.task, settings)
+        plan = replace(plan, tokenizer=encoder.tokenizer, known=head[1].labels if head else ())
     elif tokenizer:
         plan = replace(plan, tokenizer=Tokenizer.from_json(tokenizer, request.output))
     data = prepare(plan, settings, work)
@@ -94,6 +122,7 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
         raise UsageError("--task", f"found {request.task}", expected=f"{task}, as {request.data[0]} was encoded for")
     given = {
         "--valid": request.valid,
+        "--replay": request.replay,
         "--format": request.format,
         "--text-column": request.columns.text,
         "--label-column": request.columns.label,
@@ -116,15 +145,4 @@ def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, enco
         return settings
     if encoder.tokenizer.to_json() != data.tokenizer.to_json():
         raise UsageError("--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files")
-    return with_encoder(settings, data.task, encoder)
-
-
-def with_encoder(settings: Settings, task: TaskName, encoder: Bundle) -> Settings:
-    """Settings whose text unit and encoder sizes are those of a bundle to start from; dropouts stay.
-
-    Raises UsageError where the user chose others.
-    """
-    old = encoder.info.settings.as_dict()
-    kept = {f"encoder.{key}": old["encoder"][key] for key in ("directions", "embedding_size", "hidden_size", "layers")}
-    kept |= {"text.unit": old["text"]["unit"], "text.vocabulary_size": encoder.info.vocabulary_size}
-    return with_kept(settings, task, kept, f"{encoder.folder} has")
+    return with_bundle(settings, data.task, encoder)

@@ -14,6 +14,7 @@ from lstmtext.bundle import BundleInfo, HeadInfo, save_bundle
 from lstmtext.errors import Interrupted, UsageError, UserError
 from lstmtext.nn.model import ENCODER_PREFIX, model_arrays
 from lstmtext.tasks import TASKS, first_of
+from lstmtext.train.changes import changes
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.interrupts import interruptible
@@ -194,6 +195,8 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
     encoder = {name.removeprefix(ENCODER_PREFIX): a for name, a in every.items() if name.startswith(ENCODER_PREFIX)}
     own = {name.removeprefix("head."): array for name, array in every.items() if name.startswith("head.")}
     graph, runtime = choose_graph(data, settings, encoder, own, scores)
+    if told := changes(job, graph, own):
+        training = {**training, "changes": told}
     facts = data.facts
     info = BundleInfo(
         settings=settings,

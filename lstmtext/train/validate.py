@@ -17,14 +17,13 @@ from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import SentenceBatch, StreamBatch
-from lstmtext.text.spans import is_bio
+from lstmtext.text.spans import OUTSIDE, is_bio
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
 from lstmtext.train.weighting import class_weights
 
 STREAM_ROWS = 16
 """A validation text is read as up to this many rows."""
-OUTSIDE = "O"
 SHIFTS = (1.0, 0.5, 0.0, -0.5, -1.0, -1.5, -2.0, -2.5, -3.0)
 """What may be added to the emission of the outside tag."""
 FACTORS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)

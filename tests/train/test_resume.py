@@ -115,6 +115,22 @@ def test_killed_trainings_end_in_the_same_bundle(task, kills, tmp_path):
     assert not (tmp_path / ".runs").exists()
 
 
+@pytest.mark.slow
+def test_a_training_that_goes_on_from_a_bundle_survives_a_kill(tmp_path):
+    lines = (DATA / FILES["classify"]).read_text().splitlines(keepends=True)
+    for name, chosen in {"old.csv": lines[:120], "new.csv": [lines[0], *lines[120:]]}.items():
+        (tmp_path / name).write_text("".join(chosen), encoding="utf-8")
+    few = ["--set", "train.batch_tokens=256", "--set", "train.precision=float32", "-q"]
+    assert run("old.csv", *SMALL, *few, "--epochs", 2, "-o", "old", cwd=tmp_path).returncode == 0
+    common = ["new.csv", "--encoder", "old", "--replay", "old.csv", "--threads", "1", *few, "--epochs", 20]
+    common += ["--set", "checkpoint.steps=3"]
+    assert run(*common, "-o", "whole/model", cwd=tmp_path).returncode == 0
+    assert kill_at_random([*common, "-o", "model"], tmp_path, "model", random.Random(1))
+    answer = run("--resume", "model", "-q", cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert bundle_of(tmp_path / "model") == bundle_of(tmp_path / "whole" / "model")
+
+
 @pytest.fixture(scope="module")
 def cut_short(tmp_path_factory):
     """A folder with data and a run that was killed."""

@@ -1,0 +1,167 @@
+"""Going on from a bundle: the head's old labels are kept, new ones are learned, and what changed is told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lstmtext.bundle import load_bundle
+from lstmtext.data.plan import DataRequest
+from lstmtext.resolve import resolve_settings
+from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
+from lstmtext.train.job import TrainRequest
+from lstmtext.train.making import make_model
+from lstmtext.train.ranks import ALONE
+from lstmtext.train.request import make_job
+from lstmtext.train.transfer import OldHead
+
+NEW = "text,label\n" + "The room was odd.,strange\nThe soup was odd.,strange\nThe film was grim.,negative\n" * 4
+FAR = "text,label\n" + "Anna sings.,music\nDag runs.,sport\n" * 6
+
+
+@pytest.fixture
+def going_on(tmp_path):
+    """The job of a training that goes on from a bundle, and the model that it begins with."""
+
+    def make(bundle: Path, text: str, name: str, *assignments: str, replay=()):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        asked = DataRequest([str(tmp_path / name)], replay=replay)
+        (tmp_path / "work").mkdir()
+        said = []
+        job = make_job(
+            TrainRequest(asked, tmp_path / "out", str(bundle)),
+            lambda task: resolve_settings(task, assignments=["train.precision=float32", *assignments]),
+            ALONE,
+            tmp_path / "work",
+            said.append,
+        )
+        return job, make_model(job).eval(), " ".join(said)
+
+    return make
+
+
+def test_a_head_for_more_labels_has_the_old_ones_in_their_places():
+    rng = np.random.default_rng(0)
+    old = {"output.weight": rng.random((2, 3)), "crf.transitions_KK": rng.random((2, 2)), "pooling.query": np.ones(3)}
+    fresh = {"output.weight": np.zeros((3, 3)), "crf.transitions_KK": np.zeros((3, 3)), "pooling.query": np.zeros(3)}
+    made = OldHead(old, np.array([0, 2])).widened(fresh)
+    assert (made["output.weight"][[0, 2]] == old["output.weight"]).all()
+    assert (made["crf.transitions_KK"][np.ix_([0, 2], [0, 2])] == old["crf.transitions_KK"]).all()
+    assert made["crf.transitions_KK"][1].sum() + made["output.weight"][1].sum() == 0
+    assert (made["pooling.query"] == 1).all()
+    assert not fresh["output.weight"].any()
+
+
+def test_a_classifier_begins_as_it_was(going_on, classify_bundle):
+    job, model, said = going_on(classify_bundle, NEW, "new.csv")
+    assert job.data.labels.names == ("negative", "positive", "strange")
+    assert "head 'labels' too; new: strange; kept without a record: positive" in said
+    assert job.head == "labels"
+    old, head = load_bundle(classify_bundle).arrays("heads.labels."), model.state_dict()
+    assert (head["head.output.weight"].numpy()[:2] == old["output.weight"]).all()
+    assert (head["head.bypass.idf_N"].numpy() == old["bypass.idf_N"]).all()
+    occurring = np.zeros(len(old["bypass.table_NK"]), dtype=bool)
+    for _, batch in text_feed(job.data, "train", job.settings).ordered():
+        occurring[batch.ngrams_BF] = True
+    known = old["bypass.table_NK"].any(1)
+    assert (known & ~occurring).sum() > 20
+    kept = head["head.bypass.table_NK"].numpy()[~occurring, :2]
+    assert np.array_equal(kept, old["bypass.table_NK"][~occurring])  # what new texts do not have is not forgotten
+    assert not np.array_equal(head["head.bypass.table_NK"].numpy()[occurring, :2], old["bypass.table_NK"][occurring])
+
+
+def test_a_tagger_begins_as_it_was(going_on, tag_bundle):
+    text = "Anna\tB-PER\nlives\tO\n.\tO\n\nBjorn\tB-PER\nowns\tO\nVolvo\tB-ORG\n.\tO\n\n" * 6
+    job, model, said = going_on(tag_bundle, text, "new.conll")
+    names = load_bundle(tag_bundle).info.heads["tags"].labels
+    assert "new: B-ORG; kept without a record: B-LOC, I-PER" in said
+    places = [job.data.labels.id(name) for name in names]
+    old = load_bundle(tag_bundle).arrays("heads.tags.")
+    head = {name.removeprefix("head."): value.numpy() for name, value in model.state_dict().items()}
+    assert np.array_equal(head["crf.transitions_KK"][np.ix_(places, places)], old["crf.transitions_KK"])
+    assert np.array_equal(head["bypass.table_NK"][:, places], old["bypass.table_NK"])  # rare words of now are known
+    _, batch = next(iter(sentence_feed(job.data, "validation", job.settings).ordered()))
+    assert model.predict(batch)[0].shape[2] == len(names) + 1
+
+
+def test_a_language_model_begins_as_it_was(going_on, generate_bundle):
+    job, model, said = going_on(generate_bundle, "Anna went to Rome and it was good.\n" * 60, "new.txt")
+    assert "head 'lm' too" in said
+    old = load_bundle(generate_bundle).arrays()
+    for name, value in model.state_dict().items():
+        own = old[name if name.startswith("encoder.") else "heads.lm." + name.removeprefix("head.")]
+        assert np.array_equal(value.numpy(), own), name
+    batch = next(iter(stream_windows(job.data.stream("validation"), 1, 16)))
+    assert np.isfinite(model.predict(batch)[0]).all()
+
+
+@pytest.mark.parametrize(("head", "labels"), [("auto", 2), ("keep", 4), ("new", 2)])
+def test_other_labels_take_the_encoder_alone(going_on, classify_bundle, head, labels):
+    job, model, said = going_on(classify_bundle, FAR, "far.csv", f"transfer.head={head}")
+    assert len(job.data.labels) == labels
+    assert ("its labels (negative, positive) are not in the data; --set transfer.head=keep" in said) == (head == "auto")
+    old = load_bundle(classify_bundle)
+    assert np.array_equal(model.encoder.embedding_VD.detach().numpy(), old.arrays("encoder.")["embedding_VD"])
+    taken = np.isin(old.arrays("heads.labels.")["output.weight"], model.head.output.weight.detach().numpy()).all()
+    assert taken == (head == "keep")
+
+
+def test_a_part_of_the_old_data_is_replayed(going_on, classify_bundle, data):
+    job, _, _ = going_on(classify_bundle, NEW, "new.csv", "transfer.replay=2", replay=[str(data / "reviews.csv")])
+    facts = job.data.facts
+    new = NEW.count("\n") - 1
+    assert (facts.replayed, facts.replayed_held) == (20, 2)  # twice the 11 that are learned from, a tenth held out
+    assert len(job.data.tables["train"]) == new - round(new / 10) + facts.replayed
+    assert facts.label_counts["positive"] > 0
+    held = job.data.texts("validation")
+    assert all(job.data.labels.names[held[len(held) - 1 - k].label] != "strange" for k in range(2))
+    assert str(data / "reviews.csv") in facts.sources
+
+
+def test_what_changed_is_told_and_kept(run_here, classify_bundle, data, tiny, tmp_path):
+    (tmp_path / "new.csv").write_text(NEW, encoding="utf-8")
+    words = ["train", tmp_path / "new.csv", "--encoder", classify_bundle, "--replay", data / "reviews.csv"]
+    settings = [word for word in tiny if "=" not in str(word) and word != "--set"]
+    answer = run_here(*words, "-o", tmp_path / "out", *settings, "--epochs", 12, "--set", "train.precision=float32",
+                      "--set", "transfer.replay=4")  # fmt: skip
+    assert answer.code == 0, answer.err
+    changes = load_bundle(tmp_path / "out").info.training["changes"]
+    assert any(text.startswith("new data, 1 records: accuracy") for text in changes)
+    assert any(text.startswith("replayed data, ") for text in changes)
+    assert all(text in answer.err for text in changes)
+    assert changes[0] in (tmp_path / "out" / "README.md").read_text()
+    assert changes[0] in (tmp_path / "out.report.html").read_text()
+    for part, least in (("new.csv", 0.9), ("reviews.csv", 0.9)):
+        folder = tmp_path if part == "new.csv" else data
+        scored = json.loads(run_here("evaluate", folder / part, "-m", tmp_path / "out", "--json").out)["scores"]
+        assert scored["accuracy"] > least, part
+    said = run_here("classify", folder / "reviews.csv", "-m", tmp_path / "out", "--top", 3, "--format", "jsonl").out
+    assert set(json.loads(said.splitlines()[1])["labels"]) == {"negative", "positive", "strange"}
+
+
+def test_scores_before_are_those_of_the_old_bundle(going_on, classify_bundle, run_here, data, tiny, tmp_path):
+    words = ["train", data / "reviews.csv", "--valid", data / "reviews.csv", "--encoder", classify_bundle, "-q"]
+    answer = run_here(*words, "-o", tmp_path / "again", "--epochs", 1, *tiny)
+    assert answer.code == 0, answer.err
+    told = load_bundle(tmp_path / "again").info.training["changes"][0]
+    old = json.loads(run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out)["scores"]
+    assert f"accuracy {old['accuracy']:.4f} before" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--replay", "reviews.csv"], "--replay: there is no model to go on from; name it with --encoder BUNDLE"),
+        (["--encoder", "{bundle}", "-o", "{bundle}"], "is the model to go on from; write another beside it"),
+        (["--encoder", "{bundle}", "--set", "classify.bypass_ngrams=3"], "found 3; expected 2, as"),
+        (["--encoder", "{bundle}", "--replay", "nothing.csv"], "no such file or folder"),
+    ],
+)
+def test_what_does_not_fit_is_said(run_here, classify_bundle, data, tmp_path, options, said, monkeypatch):
+    monkeypatch.chdir(data)
+    words = [word.format(bundle=classify_bundle) for word in options]
+    answer = run_here("train", "reviews.csv", "-o", tmp_path / "out", "-q", *words)
+    assert answer.code == 2 + ("nothing.csv" in options)
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
