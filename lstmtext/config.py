@@ -235,6 +235,8 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_bounds(self, lambda name: "--" + name.replace("_", "-"))
+        if not all(self.stop):
+            raise UsageError("--stop", "found ''", expected="a text that is not empty")
 
 
 TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {

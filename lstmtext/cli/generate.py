@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import json_line, read_groups, remark, write_lines, write_text
+from lstmtext.cli.streams import REPLACEMENT, json_line, read_groups, remark, write_lines, write_text
 from lstmtext.config import Sampling
 
 OUTPUTS = ("text", "jsonl")
@@ -56,8 +56,9 @@ def generate(
     bundle = load_bundle(model)
     predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"))
     prompts = [_clean(prompt)] if prompt is not None else _prompts()
-    count = 0
+    count = broken = 0
     for text in prompts:
+        broken += REPLACEMENT in text
         rng = np.random.default_rng(seed)  # afresh, so that the text does not depend on the prompts before
         for _ in range(samples):
             pieces = generate_text(predictor, bundle.tokenizer, text, sampling, rng)
@@ -68,6 +69,8 @@ def generate(
                 for piece in chain(pieces, "\n"):
                     write_text(piece)
             count += 1
+    if broken:
+        remark(f"prompts with bytes that are not UTF-8, now U+FFFD: {broken}; iconv converts files", quiet=quiet)
     if not count:
         remark("no prompts on standard input; give one with --prompt", quiet=quiet)
 

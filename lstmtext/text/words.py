@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import regex
 
+_EMOJI = "[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]?"
+"""One sign and what changes its look or its colour."""
 WORD_PATTERN = "|".join(
     (
         r"https?://\S+|www\.\S+",
@@ -21,6 +23,7 @@ WORD_PATTERN = "|".join(
         r"['’](?i:s|m|re|ve|ll|d)\b",
         r"[\p{L}\p{M}\p{N}_]+",
         r"\.{2,}|-{2,}|!+|\?+",
+        f"[\U0001f1e6-\U0001f1ff]{{2}}|{_EMOJI}(?:\u200d{_EMOJI})*",  # flags, and signs that are joined to one
         r"[^\s\p{L}\p{M}\p{N}_]",
     )
 )

@@ -13,7 +13,17 @@ from tests.benchmarks.data import BenchData
 from tests.benchmarks.measure import ROOT
 from tests.benchmarks.report import as_markdown, read, write
 
-CASES = ("cold_start", "classifying", "tagging", "generating", "training", "checkpointing", "processes", "streaming")
+CASES = (
+    "cold_start",
+    "classifying",
+    "tagging",
+    "generating",
+    "training",
+    "checkpointing",
+    "processes",
+    "large_text",
+    "streaming",
+)
 
 
 def main() -> None:

@@ -23,6 +23,8 @@ class BenchData:
     tagged_train: Path
     tagged_test: Path
     prose: Path
+    pile: tuple[Path, ...]
+    """Much plain text."""
     work: Path
 
     @classmethod
@@ -38,6 +40,7 @@ class BenchData:
             found / "ewt/en_ewt-ud-train.conllu",
             found / "ewt/en_ewt-ud-test.conllu",
             found / "shakespeare/input.txt",
+            tuple(sorted((found / "text").glob("*.txt.gz"))),
             work,
         )
 
@@ -46,7 +49,7 @@ class BenchData:
         """The samples that ship with the project."""
         own = ROOT / "data"
         reviews, tags = own / "reviews.csv", own / "entities.conll"
-        return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", work)
+        return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", (own / "prose.txt",), work)
 
     def bundle(self, name: str, data: Path, *settings: str, options: Sequence[str] = ()) -> Path:
         """A bundle trained once for all that ask for this name."""

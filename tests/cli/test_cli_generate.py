@@ -38,6 +38,11 @@ def test_a_sample_ends_before_a_stop_text(run_here, generate_bundle):
     assert run_here(*words, "--stop", stop).out.decode() == "Anna" + whole[: whole.index(stop)] + "\n"
 
 
+def test_an_empty_stop_text_is_an_error(run_here, generate_bundle):
+    done = run_here("generate", "-m", generate_bundle, "--prompt", "Anna", "--stop", "")
+    assert (done.code, done.err) == (2, "lstmtext: --stop: found ''; expected a text that is not empty\n")
+
+
 def test_samples_are_divided_by_an_empty_line(run_here, generate_bundle):
     done = run_here("generate", "-m", generate_bundle, "--prompt", "Anna", "--samples", 3, "--max-tokens", 0)
     assert done.out == b"Anna\n\nAnna\n\nAnna\n"
@@ -45,7 +50,8 @@ def test_samples_are_divided_by_an_empty_line(run_here, generate_bundle):
 
 def test_prompts_come_from_standard_input(run_process, generate_bundle):
     done = run_process("generate", "-m", generate_bundle, "--max-tokens", 0, given=b"Anna\n\nD\xffg\r\nlast")
-    assert done == (0, "Anna\n\n\n\nD\ufffdg\n\nlast\n".encode(), "")
+    assert done[:2] == (0, "Anna\n\n\n\nD\ufffdg\n\nlast\n".encode())
+    assert done.err == "lstmtext: prompts with bytes that are not UTF-8, now U+FFFD: 1; iconv converts files\n"
 
 
 def test_the_text_after_a_prompt_does_not_depend_on_the_prompts_before(run_process, generate_bundle):

@@ -47,3 +47,11 @@ def test_words_on_spaces_are_what_str_split_gives_in_plain_text(text: str):
 )
 def test_text_is_cut_as_the_treebanks_cut_it(text: str, words: list[str]):
     assert [word.text for word in split_words(text)] == words
+
+
+@pytest.mark.parametrize(
+    "sign",
+    ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f44d\U0001f3fd", "\U0001f1f3\U0001f1f4", "\u2764\ufe0f"],
+)
+def test_a_sign_of_several_characters_is_one_word(sign):
+    assert word_texts(f"so{sign}{sign} !") == ["so", sign, sign, "!"]
