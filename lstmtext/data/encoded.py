@@ -6,15 +6,14 @@ A folder with `data/` (a `datasets` DatasetDict of train and validation, Arrow f
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lstmtext.config import Settings, TaskName
+from lstmtext.data.ragged import Ragged, column_digest
 from lstmtext.errors import DataError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.resolve import settings_from_sections
@@ -59,49 +58,6 @@ class Facts:
     tokens: int = 0
     train_tokens: int = 0
     """Tokens of the training split, boundaries included."""
-
-
-class Ragged:
-    """A column of lists, left in Arrow's memory-mapped chunks."""
-
-    def __init__(self, column: Any) -> None:  # noqa: ANN401  # a pyarrow ChunkedArray of lists
-        self._chunks = [(chunk.offsets.to_numpy(), chunk.values.to_numpy()) for chunk in column.chunks]
-        counts = [len(offsets) - 1 for offsets, _ in self._chunks]
-        self._firsts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        lengths = [np.diff(offsets) for offsets, _ in self._chunks]
-        self.lengths: Ints = np.concatenate([np.zeros(0, dtype=np.int64), *lengths]).astype(np.int64)
-
-    def __getitem__(self, index: int) -> Any:  # noqa: ANN401  # a slice of `values`, whatever its type
-        chunk = int(np.searchsorted(self._firsts, index, side="right")) - 1
-        offsets, values = self._chunks[chunk]
-        place = index - self._firsts[chunk]
-        return values[offsets[place] : offsets[place + 1]]
-
-    def joined(self) -> "Joined":
-        """All lists one after the other."""
-        return Joined([values[offsets[0] : offsets[-1]] for offsets, values in self._chunks])
-
-
-class Joined:
-    """Arrays one after the other, left where they are; read like one array, by integers, arrays of them and slices."""
-
-    def __init__(self, parts: Sequence[Ints]) -> None:
-        self._parts = parts
-        self._firsts = np.cumsum([0, *map(len, parts)])
-
-    def __len__(self) -> int:
-        return int(self._firsts[-1])
-
-    def __getitem__(self, places: Ints | slice | int) -> Ints:
-        if len(self._parts) == 1:
-            return self._parts[0][places]
-        wanted = np.arange(len(self))[places] if isinstance(places, slice) else np.asarray(places)
-        chunks = np.searchsorted(self._firsts, wanted, side="right") - 1
-        found = np.empty(wanted.shape, dtype=np.int32)
-        for chunk in np.unique(chunks):
-            own = chunks == chunk
-            found[own] = self._parts[chunk][wanted[own] - self._firsts[chunk]]
-        return found
 
 
 class EncodedTexts:
@@ -188,10 +144,9 @@ class EncodedData:
         digest = hashlib.sha256(self.tokenizer.to_json().encode())
         digest.update(json.dumps([self.facts.labels, self.facts.unknown]).encode())
         for name in sorted(self.tables):
-            for column in self.tables[name].data.columns:
-                for chunk in column.chunks:
-                    for buffer in chunk.buffers():
-                        digest.update(buffer or b"")
+            table = self.tables[name].data
+            for column in sorted(table.column_names):
+                digest.update(column_digest(table.column(column)))
         return digest.hexdigest()
 
     def texts(self, split: str) -> EncodedTexts:

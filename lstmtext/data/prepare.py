@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.arrow import CHUNK, values_of, write_rows
-from lstmtext.data.encoded import EncodedData, Facts, Ragged
+from lstmtext.data.encoded import EncodedData, Facts
 from lstmtext.data.parts import DataPlan, Parts, read_parts
+from lstmtext.data.ragged import Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
 from lstmtext.errors import DataError, UserError

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lstmtext.config import TaskName
-from lstmtext.data.encoded import EncodedData, Ragged
+from lstmtext.data.encoded import EncodedData
+from lstmtext.data.ragged import Ragged
 from lstmtext.sizes import fit_training
 from lstmtext.text.batching import padding_share, plan_batches
 

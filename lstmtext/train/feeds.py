@@ -13,7 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import numpy as np
 
 from lstmtext.config import Settings
-from lstmtext.data.encoded import EncodedData, EncodedStream, Joined
+from lstmtext.data.encoded import EncodedData, EncodedStream
+from lstmtext.data.ragged import Joined
 from lstmtext.errors import UsageError
 from lstmtext.nn.model import Batch
 from lstmtext.text.arrays import Bools, Ints

@@ -1,12 +1,13 @@
 """From what a command line says of a training to a job, with the data prepared."""
 
+import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from lstmtext.bundle import Bundle, load_bundle
 from lstmtext.config import Settings, TaskName
-from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
+from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.errors import DataError, UsageError
@@ -19,6 +20,7 @@ from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import head_for, old_head, with_bundle
 
+ENCODED = "encoded"
 ChooseSettings = Callable[[TaskName], Settings]
 """Settings of a task, once the data have told which it is."""
 
@@ -40,7 +42,12 @@ def make_job(
     if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid, *request.data.replay):
         raise UsageError("standard input", "cannot be shared by processes", hint="use files, or lstmtext preprocess")
     encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
-    data, settings = _prepared(request, choose, encoder, work, remark, tokenizer)
+
+    def make() -> tuple[EncodedData, Settings]:
+        return _prepared(request, choose, encoder, work, remark, tokenizer)
+
+    alone = ranks.size == 1 or is_encoded(Path(request.data.data[0]))
+    data, settings = make() if alone else _once_a_host(ranks, work, make)
     if data.facts.repaired_tags:
         remark(f"broken tags repaired: {data.facts.repaired_tags}")
     if data.facts.truncated:
@@ -65,6 +72,19 @@ def make_job(
         "tokenizer": data.tokenizer.to_json(),
     }
     return TrainJob(data, fitted, request.output, head, encoder, about=about, ranks=ranks)
+
+
+def _once_a_host(
+    ranks: Ranks, work: Path, make: Callable[[], tuple[EncodedData, Settings]]
+) -> tuple[EncodedData, Settings]:
+    """What one process of each host makes; all of that host map the same files, and each reads its own records."""
+    place, settings = work / ENCODED, None
+    if ranks.local == 0:
+        data, settings = make()
+        save_encoded(data, place)
+    made = ranks.gathered((platform.node(), settings, place))
+    place, settings = next((at, own) for host, own, at in made if host == platform.node() and own is not None)
+    return load_encoded(place), settings
 
 
 def _taken(encoder: Bundle, head: str | None, data: EncodedData, settings: Settings) -> tuple[str | None, str]:

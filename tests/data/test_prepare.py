@@ -9,9 +9,10 @@ import pyarrow
 import pytest
 
 from lstmtext.config import Settings, TaskName, TextSettings
-from lstmtext.data.encoded import EncodedData, Ragged, is_encoded, load_encoded, save_encoded
+from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
+from lstmtext.data.ragged import Ragged
 from lstmtext.data.report import make_report
 from lstmtext.errors import DataError, UsageError
 from lstmtext.resolve import resolve_settings
