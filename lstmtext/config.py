@@ -160,6 +160,9 @@ class TrainSettings:
     """Validations in one pass over the data."""
     validation_share: float = bounded(0.1, 0.001, 0.5)
     """Share of the records held out where no validation data are given."""
+    validation_records: int = bounded(5000, 1, 1_000_000_000)
+    """Most of them, so that validating takes no longer than training; of running text, a record has about 1,024
+    characters."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of the matrix products; auto takes bfloat16 where the processor has instructions for it."""
     report: bool = True

@@ -95,9 +95,10 @@ def _held_out(
     records: "datasets.Dataset", settings: Settings, key: str | None, *, contiguous: bool
 ) -> tuple["datasets.Dataset", "datasets.Dataset"]:
     """Records to learn from and records to validate on."""
+    share = min(settings.train.validation_share, settings.train.validation_records / len(records))
     if contiguous:  # running text: the end is held out, so that what is before stays in one piece
-        first = min(len(records) - 1, max(1, round(len(records) * (1 - settings.train.validation_share))))
+        first = min(len(records) - 1, max(1, round(len(records) * (1 - share))))
         return records.select(range(first)), records.select(range(first, len(records)))
     labels = records[key] if key else [0] * len(records)
-    kept, held = stratified_split(labels, settings.train.validation_share, settings.train.seed)
+    kept, held = stratified_split(labels, share, settings.train.seed)
     return records.select(kept), records.select(held)

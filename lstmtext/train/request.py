@@ -157,7 +157,7 @@ def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, enco
     made = data.settings.as_dict()
     kept = {f"text.{key}": value for key, value in made["text"].items()}
     kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters")}
-    kept["train.validation_share"] = made["train"]["validation_share"]
+    kept |= {f"train.{key}": made["train"][key] for key in ("validation_share", "validation_records")}
     if not made["classify"]["bypass"]:
         kept["classify.bypass"] = False
     settings = with_kept(settings, data.task, kept, f"{name} was encoded with")

@@ -207,3 +207,14 @@ def test_reports_count_records_and_tokens(tmp_path: Path):
         (np.sum(lengths - 2) + np.sum(data.texts("validation").lengths - 2)) / 80
     )
     assert all(len(row) == 3 for row in report.rows())
+
+
+@pytest.mark.parametrize(("task", "records"), [("classify", 20), ("tag", 8), ("generate", 12)])
+def test_no_more_is_held_out_than_the_setting_says(tmp_path: Path, task: TaskName, records: int):
+    name, usual = FILES[task]
+    (tmp_path / name).write_text(PROSE * 15 if task == "generate" else usual)
+    plan, _ = make_plan(DataRequest([str(tmp_path / name)], task=task))
+    own = resolve_settings(task, assignments=[*SMALL, "train.validation_share=0.5", "train.validation_records=2"])
+    tables = prepare(plan, own, tmp_path).tables
+    assert len(tables["validation"]) == 2
+    assert len(tables["train"]) == records - 2
