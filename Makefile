@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# As many processes of tests as cores, up to four, with a thread each: threads of two trainings would wait for one another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 READY_BENCH := $(VENV)/.ready-bench
@@ -32,11 +34,11 @@ lint: $(READY_DEV)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 # The wheel in an environment of its own, the demo, and gates that must fail where they should.
 test-slow: $(READY_DEV)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 $(READY_BENCH): pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev,bench]'

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lstmtext
-from lstmtext.bundle import Bundle, HeadInfo, load_bundle, save_bundle
+from lstmtext.bundle import FORMAT, Bundle, HeadInfo, load_bundle, save_bundle
 from lstmtext.config import TextSettings
 from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import check_output, replacing
@@ -85,8 +85,8 @@ def test_a_bundle_may_be_read_by_whom_new_files_may_be(copy, tmp_path, mask):
 
 
 def test_another_format_version_is_refused_with_both_versions(copy):
-    changed(copy, format=4)
-    with pytest.raises(ModelError, match="format 4; expected format 3"):
+    changed(copy, format=FORMAT + 1)
+    with pytest.raises(ModelError, match=f"format {FORMAT + 1}; expected format {FORMAT}"):
         load_bundle(copy)
 
 

@@ -165,3 +165,10 @@ def test_what_does_not_fit_is_said(run_here, classify_bundle, data, tmp_path, op
     assert answer.code == 2 + ("nothing.csv" in options)
     assert said in answer.err
     assert answer.err.count("\n") == 1
+
+
+def test_the_outside_tag_alone_is_no_label_in_common(going_on, tag_bundle):
+    text = "Aspirin\tB-DRUG\nhelps\tO\n.\tO\n\nQuinine\tB-DRUG\nhelps\tO\n.\tO\n\n" * 6
+    job, _, said = going_on(tag_bundle, text, "drugs.conll")
+    assert job.data.labels.names == ("B-DRUG", "O")
+    assert "are not in the data" in said
