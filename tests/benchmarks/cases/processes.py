@@ -8,13 +8,23 @@ from tests.benchmarks.cases.training import encoded
 from tests.benchmarks.data import COMMAND, BenchData
 from tests.benchmarks.measure import Result, rows_of
 
+LARGE = 4096
+LARGER = {
+    "classify": f"train.batch_tokens={LARGE}",
+    "tag": f"train.batch_tokens={LARGE}",
+    "generate": f"generate.rows={LARGE // 32}",
+}
 MORE = ("--epochs", "2", "--set", "train.report=false", "--set", "export.precision=float32", "-q")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "lstmtext")
 
 
 def run(data: BenchData, rounds: int) -> list[Result]:
+    """With the usual batches, and with large ones, whose products outweigh what does not shrink with the rows."""
     results = []
-    for title, (task, folder, settings) in encoded(data).items():
+    works = dict(encoded(data))
+    for title, (task, folder, settings) in list(works.items()):
+        works[f"{title}, {LARGE:,} tokens a step"] = (task, folder, (*settings, LARGER[task]))
+    for number, (title, (task, folder, settings)) in enumerate(works.items()):
         common = [word for setting in settings if not setting.startswith("text.") for word in ("--set", setting)]
         ways = {
             "2 processes, 1 thread each": [*TORCHRUN, "train", folder, "--threads", 1],
@@ -23,7 +33,7 @@ def run(data: BenchData, rounds: int) -> list[Result]:
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(rounds):
             for name, words in ways.items():
-                logs = data.work / f"{task}-{turn}-{name[0]}"
+                logs = data.work / f"logs-{number}-{turn}-{name[0]}"
                 output = ["-o", data.work / "shared", "--log-dir", logs, *common, *MORE]
                 subprocess.run([str(word) for word in [*words, *output]], check=True, capture_output=True)
                 rates[name].append(_tokens_a_second(logs))
