@@ -24,7 +24,7 @@ def run(data: BenchData, rounds: int) -> list[Result]:
     works = dict(encoded(data))
     for title, (task, folder, settings) in list(works.items()):
         works[f"{title}, {LARGE:,} tokens a step"] = (task, folder, (*settings, LARGER[task]))
-    for number, (title, (task, folder, settings)) in enumerate(works.items()):
+    for number, (title, (_, folder, settings)) in enumerate(works.items()):
         common = [word for setting in settings if not setting.startswith("text.") for word in ("--set", setting)]
         ways = {
             "2 processes, 1 thread each": [*TORCHRUN, "train", folder, "--threads", 1],
