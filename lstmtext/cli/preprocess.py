@@ -19,6 +19,7 @@ def preprocess(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
+    weight_column: options.WeightColumn = None,
     tokenizer: Annotated[Path | None, typer.Option("--tokenizer", help="A bundle whose tokenizer to use.")] = None,
     seed: options.Seed = None,
     assignments: options.Assignments = None,
@@ -37,7 +38,7 @@ def preprocess(
     from lstmtext.cli.tables import print_report
     from lstmtext.data.preprocess import preprocess as preprocess_data
 
-    columns = Columns(text_column, label_column, tag_column)
+    columns = Columns(text_column, label_column, tag_column, weight_column)
     request = options.data_request(data, valid, task, format_name, columns)
     report = preprocess_data(
         request,

@@ -37,6 +37,7 @@ def train(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
+    weight_column: options.WeightColumn = None,
     encoder: Encoder = "none",
     head: options.Head = None,
     epochs: Epochs = None,
@@ -92,7 +93,7 @@ def train(
         return options.changed_settings_of(settings, config, assignments, flags)
 
     def request(output: Path) -> TrainRequest:
-        columns = Columns(text_column, label_column, tag_column)
+        columns = Columns(text_column, label_column, tag_column, weight_column)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         return TrainRequest(asked, output, encoder, head)
 
@@ -108,8 +109,8 @@ def train(
                 "--resume",
                 {
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
-                    "--label-column": label_column, "--tag-column": tag_column, "--head": head,
-                    "--encoder": None if encoder == "none" else encoder,
+                    "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
+                    "--head": head, "--encoder": None if encoder == "none" else encoder,
                 },
             )  # fmt: skip
             resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)

@@ -35,6 +35,7 @@ def tune(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
+    weight_column: options.WeightColumn = None,
     seed: options.Seed = None,
     threads: options.Threads = 0,
     assignments: options.Assignments = None,
@@ -59,7 +60,7 @@ def tune(
 
     say = partial(remark, quiet=quiet)
     seconds, most_bytes = options.seconds(budget) or 0.0, options.bytes_of(max_size)
-    columns = Columns(text_column, label_column, tag_column)
+    columns = Columns(text_column, label_column, tag_column, weight_column)
     request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output)
     flags = {"train.seed": seed, "train.threads": threads or None}
     choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)

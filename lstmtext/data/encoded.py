@@ -18,7 +18,7 @@ from lstmtext.config import Settings, TaskName
 from lstmtext.errors import DataError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.resolve import settings_from_sections
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import SentenceExample, TextExample
 from lstmtext.text.labels import Labels
 from lstmtext.text.lexical import Hashes
@@ -27,7 +27,7 @@ from lstmtext.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import datasets
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "preprocess.json"
 TOKENIZER = "tokenizer.json"
 DATA = "data"
@@ -101,19 +101,21 @@ class Joined:
 
 
 class EncodedTexts:
-    """Texts to classify, one by one."""
+    """Texts to classify, one by one; unless they are `weighted`, all count alike."""
 
-    def __init__(self, table: "datasets.Dataset") -> None:
+    def __init__(self, table: "datasets.Dataset", *, weighted: bool) -> None:
         self._ids = Ragged(table.data.column("ids"))
         self._ngrams = Ragged(table.data.column("ngrams"))
         self.labels = table.data.column("label").to_numpy()
         self.lengths: Ints = self._ids.lengths
+        self.weights: Floats = table.data.column("weight").to_numpy() if weighted else np.ones(len(self.lengths))
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> TextExample:
-        return TextExample(self._ids[index], self._ngrams[index], int(self.labels[index]))
+        weight = float(self.weights[index])
+        return TextExample(self._ids[index], self._ngrams[index], int(self.labels[index]), weight=weight)
 
     def ngrams(self) -> Iterator[Hashes]:
         """The n-gram hashes of each text."""
@@ -191,8 +193,8 @@ class EncodedData:
         return digest.hexdigest()
 
     def texts(self, split: str) -> EncodedTexts:
-        """Examples of a classification split."""
-        return EncodedTexts(self.tables[split])
+        """Examples of a classification split; weights are for training alone."""
+        return EncodedTexts(self.tables[split], weighted=split == "train")
 
     def sentences(self, split: str) -> EncodedSentences:
         """Examples of a tagging split."""

@@ -64,11 +64,12 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
     columns: dict[str, str] = {}
 
     def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
-        for record in read_texts(sources, plan.columns, labelled=True, found=columns):
-            yield {"text": record.text, "label": record.label}
+        for record in read_texts(sources, plan.columns, labelled=True, weighted=sources is plan.train, found=columns):
+            yield {"text": record.text, "label": record.label, "weight": record.weight}
 
-    features = {"text": "string", "label": "string"}
+    features = {"text": "string", "label": "string", "weight": "float64"}
     train, valid = _read_splits(plan, settings, work, rows, features, key="label")
+    _check_weights(plan, train)
     names = Labels.collect(train.unique("label"))
     if len(names) < 2:
         hidden = not plan.valid and len(valid.unique("label")) > len(set(valid.unique("label")) & set(names.names))
@@ -88,9 +89,10 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
         facts["unknown_labels"] += sum(label >= len(names) for label in known)
         facts["words"] += sum(len(text.split()) for text in chunk["text"])
         facts["tokens"] += sum(len(example.ids) - 2 + example.cut for example in examples)
-        return {"ids": [e.ids for e in examples], "ngrams": [e.ngrams for e in examples], "label": known}
+        ids, ngrams = [e.ids for e in examples], [e.ngrams for e in examples]
+        return {"ids": ids, "ngrams": ngrams, "label": known, "weight": chunk["weight"]}
 
-    kinds = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64"}
+    kinds = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64", "weight": "float64"}
     tables = _encode_splits(train, valid, work, encode, kinds)
     counts = Counter(train["label"])
     made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
@@ -205,6 +207,14 @@ def _read_splits(
     labels = train[key] if key else [0] * len(train)
     kept, held = stratified_split(labels, settings.train.validation_share, settings.train.seed)
     return train.select(kept), train.select(held)
+
+
+def _check_weights(plan: DataPlan, train: "datasets.Dataset") -> None:
+    """Raise DataError where no training row counts."""
+    if plan.columns.weight is not None and not any(values_of(train, "weight")):
+        hint = "" if plan.valid else "a part is held out for validation; give --valid FILE, or more rows"
+        found = f"'{plan.columns.weight}' is 0 in every training row"
+        raise DataError(plan.train[0].place(), found, expected="a row that counts", hint=hint)
 
 
 def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Labels:

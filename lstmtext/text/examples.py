@@ -12,7 +12,7 @@ from itertools import accumulate, chain, islice
 import numpy as np
 
 from lstmtext.config import Settings
-from lstmtext.text.arrays import Bools, Ints
+from lstmtext.text.arrays import Bools, Floats, Ints
 from lstmtext.text.batching import lengths_of, pad, real_places
 from lstmtext.text.lexical import FEATURES, Hashes, rows_of, text_ngrams, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
@@ -25,12 +25,16 @@ NO_TARGET = -1
 
 @dataclass(frozen=True)
 class TextExample:
-    """A text to classify: token ids between boundaries, n-gram hashes, the label's id, and tokens cut off."""
+    """A text to classify: token ids between boundaries, n-gram hashes, the label's id, and tokens cut off.
+
+    Its weight is how much it counts in training.
+    """
 
     ids: Sequence[int]
     ngrams: Hashes
     label: int = NO_TARGET
     cut: int = 0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,13 @@ class SentenceExample:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Texts: ids [B, T], lengths [B], rows of the n-gram table [B, F], labels [B]."""
+    """Texts: ids [B, T], lengths [B], rows of the n-gram table [B, F], labels [B], weights in the loss [B]."""
 
     ids_BT: Ints
     lengths_B: Ints
     ngrams_BF: Ints
     labels_B: Ints
+    weights_B: Floats
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBa
         lengths_B=lengths_of(rows),
         ngrams_BF=pad([rows_of(example.ngrams, buckets) if own.bypass else () for example in examples]),
         labels_B=np.array([example.label for example in examples], dtype=np.int64),
+        weights_B=np.array([example.weight for example in examples], dtype=np.float64),
     )
 
 

@@ -54,7 +54,10 @@ class TextNgrams(NamedTuple):
 def fit_bypass(
     bypass: NgramBypass, train: EncodedTexts, validation: EncodedTexts, weights_K: Floats | None = None
 ) -> None:
-    """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much."""
+    """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much.
+
+    Their own weights multiply those of their labels.
+    """
     buckets = len(bypass.table_NK)
     counts_N = np.zeros(buckets, dtype=np.int64)
     for hashes in train.ngrams():
@@ -114,7 +117,7 @@ def _nats(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams) -> tuple[float, T
 
 def _gather(bypass: NgramBypass, texts: EncodedTexts, weights_K: Floats) -> TextNgrams:
     labels_B = texts.labels.astype(np.int64)
-    weights_B = np.append(weights_K, 0.0)[np.minimum(labels_B, len(weights_K))].astype(np.float32)
+    weights_B = np.append(weights_K, 0.0)[np.minimum(labels_B, len(weights_K))] * texts.weights
     rows = [rows_of(hashes, len(bypass.table_NK)) for hashes in texts.ngrams()]
     counts_B = torch.tensor([len(own) for own in rows])
     rows_F = torch.from_numpy(np.concatenate(rows))
@@ -129,7 +132,7 @@ def _gather(bypass: NgramBypass, texts: EncodedTexts, weights_K: Floats) -> Text
         Bags(texts_F[order_F], weights_F[order_F], _starts(torch.from_numpy(counts_R))),
         torch.from_numpy(rows_R).long(),
         torch.from_numpy(labels_B),
-        torch.from_numpy(weights_B),
+        torch.from_numpy(weights_B.astype(np.float32)),
     )
 
 

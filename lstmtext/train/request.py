@@ -98,6 +98,7 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
         "--text-column": request.columns.text,
         "--label-column": request.columns.label,
         "--tag-column": request.columns.tag,
+        "--weight-column": request.columns.weight,
     }
     for flag, value in given.items():
         if value:

@@ -85,20 +85,23 @@ class Classifier(nn.Module):
         return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
 
     def count(self, batch: TextBatch) -> float:
-        """Summed weights of the texts of a batch."""
-        return float(self._weights[batch.labels_B].sum())
+        """Summed weights of the texts of a batch, each times its label's."""
+        return float((self._weights[batch.labels_B] * batch.weights_B).sum())
 
     def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, float]:
         """Summed weighted cross-entropy of the encoder's side in nats, and the sum of the weights."""
         logits_BK = self._encoder_logits(encoding)
         labels_B = tensor(batch.labels_B, logits_BK.device)
-        smoothing = self.settings.label_smoothing
-        if self.settings.focal:
-            nats_B = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="none")
+        focal = self.settings.focal
+        smoothing = 0.0 if focal else self.settings.label_smoothing
+        nats_B = F.cross_entropy(
+            logits_BK, labels_B, weight=self.weights_K, reduction="none", label_smoothing=smoothing
+        )
+        if focal:
             sure_B = logits_BK.softmax(1).gather(1, labels_B[:, None])[:, 0]
-            return ((1 - sure_B) ** self.settings.focal * nats_B).sum(), self.count(batch)
-        nats = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="sum", label_smoothing=smoothing)
-        return nats, self.count(batch)
+            nats_B = (1 - sure_B) ** focal * nats_B
+        weights_B = torch.from_numpy(batch.weights_B).to(nats_B)
+        return (nats_B * weights_B).sum(), self.count(batch)
 
     def _encoder_logits(self, encoding: Encoding) -> Tensor:
         logits_BK: Tensor = self.output(self.dropout(self.pooling(encoding)))
