@@ -1,4 +1,4 @@
-"""`lstmtext classify`: a label and its probability for each line."""
+"""`lstmtext classify`: a label and its probability for each line, or its labels and theirs."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,9 +8,10 @@ import typer
 
 from lstmtext.cli import options
 from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, write_lines
+from lstmtext.text.labels import SEPARATOR, THRESHOLD, join_labels
 
 if TYPE_CHECKING:
-    from lstmtext.runtime.predictors import TextAnswer, TextPredictor
+    from lstmtext.runtime.predictors import TextPredictor
 
 OUTPUTS = ("tsv", "jsonl")
 
@@ -18,7 +19,9 @@ OUTPUTS = ("tsv", "jsonl")
 def classify(
     model: options.Model,
     file: options.File = "-",
-    top: Annotated[int, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")] = 1,
+    top: Annotated[
+        int | None, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")
+    ] = None,
     format_name: Annotated[str, typer.Option("--format", help="tsv or jsonl.")] = "tsv",
     text_column: options.TextKey = None,
     head: options.Head = None,
@@ -29,6 +32,9 @@ def classify(
 
     With --format jsonl, lines that are JSON objects keep all their keys; where one is called label or
     probability already, the answer's is called predicted_label, and so on.
+
+    Of a model that was trained with --multi-label, the labels above 0.5 are printed, parted by |, and their
+    probabilities likewise; --top K prints the likeliest instead.
 
     \b
     echo "The room was clean." | lstmtext classify -m checkpoints/reviews
@@ -58,20 +64,44 @@ def classify(
 
 
 def answer_lines(
-    predictor: "TextPredictor", records: list[dict[str, object]], text_column: str, top: int, *, as_json: bool
+    predictor: "TextPredictor", records: list[dict[str, object]], text_column: str, top: int | None, *, as_json: bool
 ) -> tuple[list[str], int]:
     """What is printed for some records, and the number of texts that were cut."""
     answers = predictor.predict([str(record[text_column]) for record in records])
-    made = [_line(predictor.labels, *pair, top, as_json=as_json) for pair in zip(records, answers, strict=True)]
+    tell = _tell_sets if predictor.multi_label else _tell_one
+    most = None if predictor.multi_label else top or 1
+    made = []
+    for record, answer in zip(records, answers, strict=True):
+        best = answer.probabilities_K.argsort(kind="stable")[::-1][:most]
+        line, said = tell([(predictor.labels[k], float(answer.probabilities_K[k])) for k in best], top)
+        own = {free_key(key, "predicted_", record): value for key, value in said.items()}
+        made.append(json_line(record | own) if as_json else line)
     return made, sum(answer.cut > 0 for answer in answers)
 
 
-def _line(labels: Sequence[str], record: dict[str, object], answer: "TextAnswer", top: int, *, as_json: bool) -> str:
-    best = answer.probabilities_K.argsort(kind="stable")[::-1][:top]
-    pairs = [(labels[k], float(answer.probabilities_K[k])) for k in best]
-    if not as_json:
-        return "\t".join(f"{' '.join(label.split())}\t{probability:.4f}" for label, probability in pairs)
-    said: dict[str, object] = {"label": pairs[0][0], "probability": round(pairs[0][1], 4)}
-    if top > 1:
-        said["labels"] = {label: round(probability, 4) for label, probability in pairs}
-    return json_line(record | {free_key(key, "predicted_", record): value for key, value in said.items()})
+def _tell_one(ranked: Sequence[tuple[str, float]], top: int | None) -> tuple[str, dict[str, object]]:
+    """What is said of labels and probabilities, likeliest first: as a line, and as keys of JSON."""
+    said: dict[str, object] = {"label": ranked[0][0], "probability": round(ranked[0][1], 4)}
+    return _columns(ranked), said | ({"labels": _rounded(ranked)} if (top or 1) > 1 else {})
+
+
+def _tell_sets(ranked: Sequence[tuple[str, float]], top: int | None) -> tuple[str, dict[str, object]]:
+    """The same where a text may have several labels; `labels` are those that it has, whatever is asked for besides."""
+    chosen = [pair for pair in ranked if pair[1] > THRESHOLD]
+    if top:
+        return _columns(ranked[:top]), {"labels": _rounded(chosen), "likeliest": _rounded(ranked[:top])}
+    shares = SEPARATOR.join(f"{probability:.4f}" for _, probability in chosen)
+    return f"{join_labels(_plain(label) for label, _ in chosen)}\t{shares}", {"labels": _rounded(chosen)}
+
+
+def _columns(pairs: Sequence[tuple[str, float]]) -> str:
+    return "\t".join(f"{_plain(label)}\t{probability:.4f}" for label, probability in pairs)
+
+
+def _plain(label: str) -> str:
+    """A label without the characters that part columns and lines."""
+    return " ".join(label.split())
+
+
+def _rounded(pairs: Sequence[tuple[str, float]]) -> dict[str, float]:
+    return {label: round(probability, 4) for label, probability in pairs}

@@ -29,6 +29,9 @@ LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column 
 TagColumn = Annotated[
     str | None, typer.Option("--tag-column", help="Column that holds the tag: a number from 1, or a name.")
 ]
+MultiLabel = Annotated[
+    bool, typer.Option("--multi-label", help="A text may have several labels or none: a|b, or a list.")
+]
 WeightColumn = Annotated[
     str | None,
     typer.Option("--weight-column", help="Column that holds how much a training row counts; 1 is usual, 2 is twice."),

@@ -19,7 +19,7 @@ from lstmtext.errors import DataError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.resolve import settings_from_sections
 from lstmtext.text.arrays import Floats, Ints
-from lstmtext.text.examples import SentenceExample, TextExample
+from lstmtext.text.examples import NO_TARGET, SentenceExample, TextExample
 from lstmtext.text.labels import Labels
 from lstmtext.text.lexical import Hashes
 from lstmtext.text.tokenizer import Tokenizer
@@ -106,16 +106,24 @@ class EncodedTexts:
     def __init__(self, table: "datasets.Dataset", *, weighted: bool) -> None:
         self._ids = Ragged(table.data.column("ids"))
         self._ngrams = Ragged(table.data.column("ngrams"))
-        self.labels = table.data.column("label").to_numpy()
         self.lengths: Ints = self._ids.lengths
+        several = "labels" in table.column_names
+        self.label_sets = Ragged(table.data.column("labels")) if several else None
+        """The ids of each text's labels, where it may have several."""
+        self.labels: Ints = np.full(len(self), NO_TARGET) if several else table.data.column("label").to_numpy()
         self.weights: Floats = table.data.column("weight").to_numpy() if weighted else np.ones(len(self.lengths))
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> TextExample:
-        weight = float(self.weights[index])
-        return TextExample(self._ids[index], self._ngrams[index], int(self.labels[index]), weight=weight)
+        return TextExample(
+            self._ids[index],
+            self._ngrams[index],
+            int(self.labels[index]),
+            weight=float(self.weights[index]),
+            labels=() if self.label_sets is None else self.label_sets[index],
+        )
 
     def ngrams(self) -> Iterator[Hashes]:
         """The n-gram hashes of each text."""

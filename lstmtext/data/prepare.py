@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.arrow import CHUNK, values_of, write_rows
 from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.encoded import EncodedData, Facts, Ragged
+from lstmtext.data.label_cells import LabelCells, check_weights
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
-from lstmtext.data.splits import stratified_split
-from lstmtext.errors import DataError, UserError
+from lstmtext.data.splits import label_set_strata, stratified_split
+from lstmtext.errors import DataError, UsageError, UserError
 from lstmtext.folders import NO_ROOM
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_vocabulary
@@ -52,6 +54,8 @@ def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
 
     Raises DataError for data that nothing can be learned from, UserError where the work folder is full.
     """
+    if settings.classify.multi_label and plan.task != "classify":
+        raise UsageError("--multi-label", f"the task is {plan.task}", expected="classify")
     try:
         return _PREPARERS[plan.task](plan, settings, work)
     except OSError as error:
@@ -62,39 +66,37 @@ def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
 
 def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
     columns: dict[str, str] = {}
+    cells = LabelCells(settings.classify.multi_label)
+    read = partial(read_texts, columns=plan.columns, labelled=True, multi_label=cells.several, found=columns)
 
     def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
-        for record in read_texts(sources, plan.columns, labelled=True, weighted=sources is plan.train, found=columns):
+        for record in read(sources, weighted=sources is plan.train):
             yield {"text": record.text, "label": record.label, "weight": record.weight}
 
     features = {"text": "string", "label": "string", "weight": "float64"}
     train, valid = _read_splits(plan, settings, work, rows, features, key="label")
-    _check_weights(plan, train)
-    names = Labels.collect(train.unique("label"))
-    if len(names) < 2:
-        hidden = not plan.valid and len(valid.unique("label")) > len(set(valid.unique("label")) & set(names.names))
-        hint = "the rows of others are held out for validation; give --valid FILE, or more rows" if hidden else ""
-        raise DataError(
-            plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two", hint=hint
-        )
+    place, held_out = plan.train[0].place(), not plan.valid
+    check_weights(plan.columns.weight, values_of(train, "weight"), place, held_out=held_out)
+    names, held = (Labels.collect(cells.names(part.unique("label"))) for part in (train, valid))
+    cells.check(names, held, place, held_out=held_out)
     settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(train, "text"))
-    every = _with_unknown(plan, names, Labels.collect(valid.unique("label")), "labels")
+    every = _with_unknown(plan, names, held, "labels") if len(held) else names
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        known = [every.id(label) for label in chunk["label"]]
-        examples = text_examples(tokenizer, chunk["text"], settings, known)
+        known = cells.ids(chunk["label"], every)
+        examples = text_examples(tokenizer, chunk["text"], settings)
         facts["truncated"] += sum(example.cut > 0 for example in examples)
         facts["cut_tokens"] += sum(example.cut for example in examples)
-        facts["unknown_labels"] += sum(label >= len(names) for label in known)
+        facts["unknown_labels"] += sum(any(label >= len(names) for label in own) for own in known)
         facts["words"] += sum(len(text.split()) for text in chunk["text"])
         facts["tokens"] += sum(len(example.ids) - 2 + example.cut for example in examples)
         ids, ngrams = [e.ids for e in examples], [e.ngrams for e in examples]
-        return {"ids": ids, "ngrams": ngrams, "label": known, "weight": chunk["weight"]}
+        return {"ids": ids, "ngrams": ngrams, **cells.encoded(known), "weight": chunk["weight"]}
 
-    kinds = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64", "weight": "float64"}
+    kinds = {"ids": ["int32"], "ngrams": ["uint64"], **cells.column, "weight": "float64"}
     tables = _encode_splits(train, valid, work, encode, kinds)
-    counts = Counter(train["label"])
+    counts = Counter(cells.names(train["label"]))
     made = _finish(plan, settings, tokenizer, tables, facts, names, counts)
     known = {**plan.columns.known(), **columns}
     return replace(made, facts=replace(made.facts, unknown=every.names[len(names) :], columns=known))
@@ -204,17 +206,11 @@ def _read_splits(
     if contiguous:  # running text: the end is held out, so that what is before stays in one piece
         first = min(len(train) - 1, max(1, round(len(train) * (1 - settings.train.validation_share))))
         return train.select(range(first)), train.select(range(first, len(train)))
-    labels = train[key] if key else [0] * len(train)
-    kept, held = stratified_split(labels, settings.train.validation_share, settings.train.seed)
+    labels, share = train[key] if key else [0] * len(train), settings.train.validation_share
+    if settings.classify.multi_label:
+        labels = label_set_strata(train["label"], share)
+    kept, held = stratified_split(labels, share, settings.train.seed)
     return train.select(kept), train.select(held)
-
-
-def _check_weights(plan: DataPlan, train: "datasets.Dataset") -> None:
-    """Raise DataError where no training row counts."""
-    if plan.columns.weight is not None and not any(values_of(train, "weight")):
-        hint = "" if plan.valid else "a part is held out for validation; give --valid FILE, or more rows"
-        found = f"'{plan.columns.weight}' is 0 in every training row"
-        raise DataError(plan.train[0].place(), found, expected="a row that counts", hint=hint)
 
 
 def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Labels:

@@ -16,6 +16,7 @@ from lstmtext.data.records import Passage, Sentence, TextRecord
 from lstmtext.data.sources import Source, read_lines
 from lstmtext.data.tables import Row, read_csv, read_jsonl, read_tsv
 from lstmtext.errors import DataError
+from lstmtext.text.labels import SEPARATOR, join_labels, labels_of
 
 ROW_READERS: dict[str, Callable[[Source], Iterator[tuple[int, Row]]]] = {
     "csv": read_csv,
@@ -68,11 +69,13 @@ def read_texts(
     *,
     labelled: bool,
     weighted: bool = False,
+    multi_label: bool = False,
     found: dict[str, str] | None = None,
 ) -> Iterator[TextRecord]:
     """Texts of sources of rows, with their labels where `labelled`; columns of the first go into `found`.
 
-    They have weights where `weighted`, if a column of weights is named.
+    They have weights where `weighted`, if a column of weights is named. With `multi_label`, the label is the sorted set
+    of those in the cell, joined as `text.labels` has it.
     """
     for source in sources:
         if source.format not in ROW_READERS:
@@ -92,7 +95,7 @@ def read_texts(
                     found |= {"text": found.get("text", text), "label": found.get("label", label)}
             yield TextRecord(
                 _value(row, text, place),
-                _value(row, label, place, filled=True) if labelled else None,
+                _label(row, label, place, multi_label=multi_label) if labelled else None,
                 line,
                 _weight(row, weight, place) if weight else 1.0,
             )
@@ -164,6 +167,24 @@ def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:
         if odd:
             raise DataError(place, f"found {odd[0]!r} among words and tags", expected="texts, and no empty tag")
         yield Sentence(tuple(map(str, own_words)), tuple(map(str, own_tags)), line)
+
+
+def _label(row: Row, column: str, place: str, *, multi_label: bool) -> str:
+    value = row.get(column)
+    if not multi_label:
+        if isinstance(value, list):
+            hint = "lists of labels are for models trained with --multi-label"
+            raise DataError(place, f"'{column}' holds a list", expected="a text", hint=hint)
+        return _value(row, column, place, filled=True)
+    if value is None:
+        raise DataError(place, f"'{column}' holds nothing", expected="labels, or an empty text or list for none")
+    if not isinstance(value, list | dict):
+        return join_labels(labels_of(str(value), multi_label=True))
+    for name in value:  # of an object, such as classify writes, the keys
+        if isinstance(name, bool) or not isinstance(name, str | int) or SEPARATOR in str(name):
+            expected = f"labels, which are texts without '{SEPARATOR}'"
+            raise DataError(place, f"'{column}' holds {name!r}", expected=expected)
+    return join_labels(labels_of(join_labels(map(str, value)), multi_label=True))
 
 
 def _value(row: Row, column: str, place: str, *, filled: bool = False) -> str:

@@ -20,7 +20,7 @@ from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import sentence_feed, text_feed
-from lstmtext.train.validate import label_scores, stream_scores, tag_scores
+from lstmtext.train.validate import gold_of, label_scores, stream_scores, tag_scores
 
 TOLERATED = 0.002
 """What int8 may cost: a fall of a score, or the share by which nats rise."""
@@ -46,7 +46,7 @@ def choose_graph(
 
 def _texts(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
     read = [
-        (batch.labels_B, engine.run(text_inputs(batch))[0])
+        (gold_of(batch, data, settings), engine.run(text_inputs(batch))[0])
         for _, batch in text_feed(data, "validation", settings).ordered()
     ]
     gold, logits = zip(*read, strict=True)

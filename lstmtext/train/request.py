@@ -108,7 +108,7 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
 def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
     made = data.settings.as_dict()
     kept = {f"text.{key}": value for key, value in made["text"].items()}
-    kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters")}
+    kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters", "multi_label")}
     kept["train.validation_share"] = made["train"]["validation_share"]
     if not made["classify"]["bypass"]:
         kept["classify.bypass"] = False
