@@ -79,12 +79,13 @@ class LabelScores:
 
 @dataclass
 class MultiLabelScores:
-    """Gold sets of labels against those above the threshold; a label that the model does not have is missed."""
+    """Gold sets of labels against those above their thresholds; a label that the model does not have is missed."""
 
     names: Sequence[str]
     """The model's labels, [K]."""
     weights_2K: Floats | None = None
     """How much the no and the yes of each label count in `weighted_nats_per_text`, [2, K]."""
+    thresholds_K: Floats | None = None
     wanted: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
     matched: Counter[str] = field(default_factory=Counter)
@@ -97,9 +98,10 @@ class MultiLabelScores:
 
     def add(self, gold: Sequence[str], probabilities_BK: Floats) -> None:
         """Count records; the gold labels of one are joined, as `text.labels` has it."""
-        for cell, row_K in zip(gold, probabilities_BK, strict=True):
+        chosen_BK = probabilities_BK > (THRESHOLD if self.thresholds_K is None else self.thresholds_K)
+        for cell, row_K, chosen_K in zip(gold, probabilities_BK, chosen_BK, strict=True):
             labels = set(labels_of(cell, multi_label=True))
-            made = {name for name, share in zip(self.names, row_K, strict=True) if share > THRESHOLD}
+            made = {name for name, chosen in zip(self.names, chosen_K, strict=True) if chosen}
             self.wanted.update(labels)
             self.found.update(made)
             self.matched.update(labels & made)
@@ -135,11 +137,11 @@ class MultiLabelScores:
 
 
 def scores_of_texts(
-    names: Sequence[str], *, multi_label: bool, weights: Floats | None = None
+    names: Sequence[str], *, multi_label: bool, weights: Floats | None = None, thresholds_K: Floats | None = None
 ) -> LabelScores | MultiLabelScores:
     """What counts the labels of texts, which have one each, or any number."""
     if multi_label:
-        return MultiLabelScores(names, weights)
+        return MultiLabelScores(names, weights, thresholds_K)
     return LabelScores(names, weights_K=weights)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
 
-from lstmtext.decoding.sampling import label_probabilities
+from lstmtext.decoding.label_sets import label_probabilities
 from lstmtext.metrics import MultiLabelScores
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -54,6 +54,12 @@ def test_labels_that_the_model_does_not_have_are_missed():
     assert (scores["unknown"], scores["exact_match"], scores["micro_f1"]) == (2, 0.5, pytest.approx(2 / 3))
     assert scores["labels"]["new"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 2}
     assert scores["macro_f1"] == pytest.approx(2 / 3)
+
+
+def test_each_label_has_a_threshold_of_its_own():
+    counted = MultiLabelScores(("a", "b"), thresholds_K=np.array([0.2, 0.5]))
+    counted.add(["a", "b"], np.array([[0.3, 0.3], [0.1, 0.6]]))
+    assert counted.scores()["exact_match"] == 1.0
 
 
 def test_nothing_counted_scores_zero():

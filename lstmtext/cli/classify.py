@@ -8,12 +8,15 @@ import typer
 
 from lstmtext.cli import options
 from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, write_lines
-from lstmtext.text.labels import SEPARATOR, THRESHOLD, join_labels
+from lstmtext.text.labels import SEPARATOR, join_labels
 
 if TYPE_CHECKING:
-    from lstmtext.runtime.predictors import TextPredictor
+    from lstmtext.runtime.predictors import TextAnswer, TextPredictor
+    from lstmtext.text.arrays import Ints
 
 OUTPUTS = ("tsv", "jsonl")
+Pairs = Sequence[tuple[str, float]]
+"""Labels with their probabilities, likeliest first."""
 
 
 def classify(
@@ -33,8 +36,8 @@ def classify(
     With --format jsonl, lines that are JSON objects keep all their keys; where one is called label or
     probability already, the answer's is called predicted_label, and so on.
 
-    Of a model that was trained with --multi-label, the labels above 0.5 are printed, parted by |, and their
-    probabilities likewise; --top K prints the likeliest instead.
+    Of a model that was trained with --multi-label, the labels that are likely enough are printed, parted by |,
+    and their probabilities likewise; --top K prints the likeliest instead.
 
     \b
     echo "The room was clean." | lstmtext classify -m checkpoints/reviews
@@ -68,33 +71,41 @@ def answer_lines(
 ) -> tuple[list[str], int]:
     """What is printed for some records, and the number of texts that were cut."""
     answers = predictor.predict([str(record[text_column]) for record in records])
-    tell = _tell_sets if predictor.multi_label else _tell_one
-    most = None if predictor.multi_label else top or 1
     made = []
     for record, answer in zip(records, answers, strict=True):
-        best = answer.probabilities_K.argsort(kind="stable")[::-1][:most]
-        line, said = tell([(predictor.labels[k], float(answer.probabilities_K[k])) for k in best], top)
+        best = answer.probabilities_K.argsort(kind="stable")[::-1]
+        likeliest = _pairs(predictor, answer, best[: top or 1])
+        if predictor.thresholds_K is None:
+            line, said = _tell_one(likeliest)
+        else:
+            chosen = _pairs(predictor, answer, best[(answer.probabilities_K > predictor.thresholds_K)[best]])
+            line, said = _tell_set(chosen, likeliest if top else ())
         own = {free_key(key, "predicted_", record): value for key, value in said.items()}
         made.append(json_line(record | own) if as_json else line)
     return made, sum(answer.cut > 0 for answer in answers)
 
 
-def _tell_one(ranked: Sequence[tuple[str, float]], top: int | None) -> tuple[str, dict[str, object]]:
-    """What is said of labels and probabilities, likeliest first: as a line, and as keys of JSON."""
-    said: dict[str, object] = {"label": ranked[0][0], "probability": round(ranked[0][1], 4)}
-    return _columns(ranked), said | ({"labels": _rounded(ranked)} if (top or 1) > 1 else {})
+def _pairs(predictor: "TextPredictor", answer: "TextAnswer", places: "Ints") -> Pairs:
+    """Labels and their probabilities, in the order of the places."""
+    return [(predictor.labels[k], float(answer.probabilities_K[k])) for k in places]
 
 
-def _tell_sets(ranked: Sequence[tuple[str, float]], top: int | None) -> tuple[str, dict[str, object]]:
-    """The same where a text may have several labels; `labels` are those that it has, whatever is asked for besides."""
-    chosen = [pair for pair in ranked if pair[1] > THRESHOLD]
-    if top:
-        return _columns(ranked[:top]), {"labels": _rounded(chosen), "likeliest": _rounded(ranked[:top])}
+def _tell_one(likeliest: Pairs) -> tuple[str, dict[str, object]]:
+    """What is said of the likeliest labels: as a line, and as keys of JSON."""
+    said: dict[str, object] = {"label": likeliest[0][0], "probability": round(likeliest[0][1], 4)}
+    return _columns(likeliest), said | ({"labels": _rounded(likeliest)} if len(likeliest) > 1 else {})
+
+
+def _tell_set(chosen: Pairs, likeliest: Pairs) -> tuple[str, dict[str, object]]:
+    """The same of the labels that a text has; where others are asked for, the line is of those."""
+    said: dict[str, object] = {"labels": _rounded(chosen)}
+    if likeliest:
+        return _columns(likeliest), said | {"likeliest": _rounded(likeliest)}
     shares = SEPARATOR.join(f"{probability:.4f}" for _, probability in chosen)
-    return f"{join_labels(_plain(label) for label, _ in chosen)}\t{shares}", {"labels": _rounded(chosen)}
+    return f"{join_labels(_plain(label) for label, _ in chosen)}\t{shares}", said
 
 
-def _columns(pairs: Sequence[tuple[str, float]]) -> str:
+def _columns(pairs: Pairs) -> str:
     return "\t".join(f"{_plain(label)}\t{probability:.4f}" for label, probability in pairs)
 
 
@@ -103,5 +114,5 @@ def _plain(label: str) -> str:
     return " ".join(label.split())
 
 
-def _rounded(pairs: Sequence[tuple[str, float]]) -> dict[str, float]:
+def _rounded(pairs: Pairs) -> dict[str, float]:
     return {label: round(probability, 4) for label, probability in pairs}

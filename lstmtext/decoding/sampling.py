@@ -57,14 +57,6 @@ def softmax(scores: Floats) -> Floats:
     return shares
 
 
-def label_probabilities(logits_BK: Floats, *, multi_label: bool) -> Floats:
-    """Probabilities of the labels of texts: of one that each has, or of each on its own."""
-    if not multi_label:
-        return softmax(logits_BK)
-    shares_BK: Floats = np.exp(-np.logaddexp(0.0, -logits_BK.astype(np.float64)))
-    return shares_BK
-
-
 def log_softmax(logits: Floats) -> Floats:
     """Logarithms of the probabilities of scores, over the last axis."""
     shifted = logits - logits.max(-1, keepdims=True)

@@ -47,7 +47,7 @@ def _texts(
 ) -> tuple[int, Scores]:
     predictor = TextPredictor(bundle, *head)
     several = predictor.multi_label
-    scores = scores_of_texts(predictor.labels, multi_label=several)
+    scores = scores_of_texts(predictor.labels, multi_label=several, thresholds_K=predictor.thresholds_K)
 
     def answered(records: list[TextRecord]) -> tuple[list[str], list[TextAnswer]]:
         gold = [record.label for record in records if record.label is not None]

@@ -13,7 +13,8 @@ import numpy as np
 
 from lstmtext.bundle import GRAPH, Bundle, HeadInfo
 from lstmtext.config import Settings
-from lstmtext.decoding.sampling import label_probabilities, log_softmax
+from lstmtext.decoding.label_sets import label_probabilities
+from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
@@ -53,6 +54,10 @@ class TextPredictor:
     def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
         self.labels = info.labels
         self.multi_label = bundle.info.settings.classify.multi_label
+        self.thresholds_K: Floats | None = None
+        """Probabilities above which a text has a label, where it may have several."""
+        if self.multi_label:
+            self.thresholds_K = bundle.arrays(f"heads.{head}.thresholds_K")[""]
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
         self._engine = Engine(bundle.folder / GRAPH)

@@ -50,7 +50,7 @@ def _texts(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) 
         for _, batch in text_feed(data, "validation", settings).ordered()
     ]
     gold, logits = zip(*read, strict=True)
-    return label_scores(data, settings, np.concatenate(gold), np.concatenate(logits))
+    return label_scores(data, settings, np.concatenate(gold), np.concatenate(logits), head.get("thresholds_K"))
 
 
 def _sentences(engine: Engine, data: EncodedData, settings: Settings, head: Arrays) -> Scores:

@@ -8,7 +8,8 @@ import torch
 
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
-from lstmtext.decoding.sampling import label_probabilities, softmax
+from lstmtext.decoding.label_sets import best_thresholds, label_probabilities
+from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.metrics import LEAST, LanguageScores, Scores, TagScores, nats_of_labels, scores_of_texts
 from lstmtext.nn.encoder import StreamState
@@ -17,7 +18,7 @@ from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch, multi_hot
-from lstmtext.text.labels import join_labels
+from lstmtext.text.labels import THRESHOLD, join_labels
 from lstmtext.text.spans import is_bio
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
@@ -55,7 +56,12 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
     fit = fit_set_factors if settings.classify.multi_label else fit_factors
     factors = fit(encoder_NK, bypass_NK, gold_N, class_weights(data, settings))
     head.factors.copy_(torch.tensor(factors))
-    return label_scores(data, settings, gold_N, encoder_NK * factors[0] + bypass_NK * factors[1])
+    logits_NK = encoder_NK * factors[0] + bypass_NK * factors[1]
+    if not settings.classify.multi_label:
+        return label_scores(data, settings, gold_N, logits_NK)
+    thresholds_K = fit_thresholds(logits_NK, settings)
+    head.thresholds_K.copy_(torch.from_numpy(thresholds_K))
+    return label_scores(data, settings, gold_N, logits_NK, thresholds_K)
 
 
 def gold_of(batch: TextBatch, data: EncodedData, settings: Settings) -> Ints:
@@ -67,10 +73,19 @@ def gold_of(batch: TextBatch, data: EncodedData, settings: Settings) -> Ints:
     )
 
 
-def label_scores(data: EncodedData, settings: Settings, gold_N: Ints, logits_NK: Floats) -> Scores:
+def fit_thresholds(logits_NK: Floats, settings: Settings) -> Floats:
+    """Probabilities above which a text has a label, [K]; where yes and no weigh alike, they are a half as they are."""
+    if settings.classify.class_weight == "balanced":
+        return np.full(logits_NK.shape[1], THRESHOLD, dtype=np.float32)
+    return best_thresholds(label_probabilities(logits_NK, multi_label=True))
+
+
+def label_scores(
+    data: EncodedData, settings: Settings, gold_N: Ints, logits_NK: Floats, thresholds_K: Floats | None = None
+) -> Scores:
     """Scores of the logits of texts, beside what `gold_of` gives."""
-    several, every = settings.classify.multi_label, data.every_label
-    counted = scores_of_texts(data.labels.names, multi_label=several, weights=class_weights(data, settings))
+    several, every, weights = settings.classify.multi_label, data.every_label, class_weights(data, settings)
+    counted = scores_of_texts(data.labels.names, multi_label=several, weights=weights, thresholds_K=thresholds_K)
     names = [join_labels(every[k] for k in np.flatnonzero(own)) if several else every[own] for own in gold_N]
     counted.add(names, label_probabilities(logits_NK, multi_label=several))
     return counted.scores()

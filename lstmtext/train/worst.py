@@ -9,13 +9,14 @@ import numpy as np
 from lstmtext.bundle import GRAPH, Bundle
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
-from lstmtext.decoding.sampling import label_probabilities, log_softmax
+from lstmtext.decoding.label_sets import label_probabilities
+from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.metrics import nats_of_labels
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
-from lstmtext.text.labels import THRESHOLD, join_labels
+from lstmtext.text.labels import join_labels
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.quantize import stream_reader
 from lstmtext.train.validate import STREAM_ROWS, gold_of
@@ -67,7 +68,7 @@ def _sets(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -
         gold_BK = gold_of(batch, data, settings).astype(bool)
         nats_B = nats_of_labels(shares_BK, gold_BK[:, : len(names)]).sum(1)
         for place, gold_K, row_K, nats in zip(places, gold_BK, shares_BK, nats_B, strict=True):
-            found = np.flatnonzero(row_K > THRESHOLD)
+            found = np.flatnonzero(row_K > head["thresholds_K"])
             if np.array_equal(found, np.flatnonzero(gold_K)):
                 continue
             weight = float("inf") if gold_K[len(names) :].any() else float(nats)

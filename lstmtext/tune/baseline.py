@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstmtext.data.encoded import EncodedData, EncodedTexts
+from lstmtext.decoding.label_sets import best_thresholds
 from lstmtext.errors import UsageError
 from lstmtext.metrics import LabelScores, MultiLabelScores, Scores, TagScores
 from lstmtext.text.arrays import Floats, Ints
@@ -73,8 +74,9 @@ def _score_sets(data: EncodedData, order: Ints, fit: Callable[[Ints], tuple[Ints
     for k in range(len(names)):
         classes, shares_BC = fit(has_NK[order, k])
         shares.append(shares_BC @ classes)
-    scores = MultiLabelScores(names)
-    scores.add([join_labels(data.every_label[k] for k in np.flatnonzero(own)) for own in gold_NK], np.stack(shares, 1))
+    shares_NK = np.stack(shares, 1)
+    scores = MultiLabelScores(names, thresholds_K=best_thresholds(shares_NK))
+    scores.add([join_labels(data.every_label[k] for k in np.flatnonzero(own)) for own in gold_NK], shares_NK)
     return scores.scores()
 
 

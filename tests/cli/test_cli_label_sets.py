@@ -13,15 +13,15 @@ LINES = "the room was here and the soup\nnothing here\nthere was a film\n"
 EPOCHS = ["--epochs", "4", "--set", "train.learning_rate=0.02", "--set", "train.batch_tokens=256"]
 
 
-def sets_csv() -> str:
-    """Texts whose labels are the things that they name."""
-    random.seed(0)
+def sets_csv(kept: float = 1.0, seed: int = 0) -> str:
+    """Texts whose labels are the things that they name, of which some share is kept."""
+    random.seed(seed)
     rows = ["text,label"]
     for _ in range(160):
         named = random.sample(THINGS, random.choice([0, 1, 1, 2, 3]))
         words = [random.choice(["the", "a", "was", "here", "there", "and"]) for _ in range(5)] + named
         random.shuffle(words)
-        rows.append(f"{' '.join(words)},{' | '.join(named)}")
+        rows.append(f"{' '.join(words)},{' | '.join(name for name in named if random.random() < kept)}")
     return "\n".join(rows) + "\n"
 
 
@@ -95,6 +95,27 @@ def test_evaluating_the_validation_data_gives_the_scores_in_the_bundle(run_here,
         assert evaluated[name] == pytest.approx(kept[name], rel=2e-2)
     shown = run_here("evaluate", folder / "sets.csv", "-m", tmp_path / "b").out.decode()
     assert f"{evaluated['exact_match']:.4f}" in shown
+
+
+def test_labels_that_are_likely_enough_may_be_below_a_half(run_here, tmp_path):
+    (tmp_path / "a.csv").write_text(sets_csv(kept=0.4))
+    (tmp_path / "v.csv").write_text(sets_csv(kept=0.4, seed=1))
+    words = ["--multi-label", "--valid", tmp_path / "v.csv", "-o", tmp_path / "b", *TINY, "--epochs", 1]
+    assert run_here("train", tmp_path / "a.csv", *words).code == 0
+    bundle = load_bundle(tmp_path / "b")
+    thresholds = bundle.arrays("heads.labels.")["thresholds_K"]
+    assert 0.19 < thresholds.min() < 0.45
+    (tmp_path / "a.txt").write_text("".join(f"the {thing} was here\n" for thing in THINGS))
+    lines = run_here("classify", tmp_path / "a.txt", "-m", bundle.folder).out.decode().splitlines()
+    assert [line.split("\t")[0] for line in lines] == list(THINGS)
+    shares = dict(zip(THINGS, (float(line.split("\t")[1]) for line in lines), strict=True))
+    limits = dict(zip(bundle.info.heads["labels"].labels, thresholds, strict=True))
+    assert min(shares.values()) < 0.5
+    assert all(shares[name] > limits[name] for name in THINGS)
+    evaluated = json.loads(run_here("evaluate", tmp_path / "v.csv", "-m", bundle.folder, "--json").out)["scores"]
+    assert evaluated["micro_f1"] == pytest.approx(bundle.info.heads["labels"].scores["micro_f1"], abs=0.02)
+    page = (tmp_path / "b.report.html").read_text().partition("Worst records")[2]
+    assert any(float(share) < 0.5 for share in re.findall(r"\w \((0\.\d\d)\)", page))
 
 
 def test_info_card_and_report_tell_that_a_text_may_have_several(run_here, folder):

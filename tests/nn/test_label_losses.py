@@ -6,7 +6,7 @@ import torch
 
 from lstmtext.config import ClassifySettings, Settings
 from lstmtext.nn.heads.label_losses import nats_of_sets
-from lstmtext.nn.model import Model, load_arrays, model_arrays
+from lstmtext.nn.model import Model, load_arrays, model_arrays, moving_tensors
 from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import TextExample, collate_texts, multi_hot, text_examples
 from lstmtext.text.tokenizer import Tokenizer
@@ -82,3 +82,10 @@ def test_the_head_learns_sets_saves_loads_and_answers_alike(tokenizer, more):
     np.testing.assert_array_equal(again.predict(batch)[0], answer)
     alone = np.concatenate([model.predict(collate_texts([own], settings))[0] for own in examples])
     np.testing.assert_allclose(alone, answer, atol=1e-4)
+
+
+def test_thresholds_are_kept_with_the_best_weights_and_only_where_there_are_sets(tokenizer):
+    model, _, _ = made(tokenizer)
+    assert moving_tensors(model)["head.thresholds_K"].tolist() == [0.5] * 3
+    one, _, _ = made(tokenizer, "classify.multi_label=false")
+    assert "head.thresholds_K" not in model_arrays(one)

@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
 from sklearn.utils.class_weight import compute_class_weight
 
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
+from lstmtext.decoding.label_sets import THRESHOLDS, best_thresholds
 from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import multi_hot
 from lstmtext.text.lexical import rows_of
 from lstmtext.train import bypass as fitting
 from lstmtext.train.bypass import fit_bypass
-from lstmtext.train.validate import fit_set_factors
+from lstmtext.train.validate import fit_set_factors, fit_thresholds
 from lstmtext.train.weighting import class_weights
 from lstmtext.tune.baseline import baseline_scores
 
@@ -89,6 +91,23 @@ def test_weights_let_the_yes_of_rare_labels_count_as_much_as_the_no():
     for weights, odds in ((None, np.log(2 / 18)), (np.array([[20 / 36], [5.0]]), 0.0)):
         factors = fit_set_factors(no, yes, gold, weights)
         assert factors[1] - factors[0] == pytest.approx(odds, abs=0.2)
+
+
+def test_thresholds_promise_the_best_f1_of_calibrated_probabilities():
+    shares = np.random.default_rng(0).beta([2, 1, 5], [6, 1, 1], size=(20_000, 3))
+    gold = np.random.default_rng(1).random(shares.shape) < shares
+    for k, found in enumerate(best_thresholds(shares)):
+        scores = [f1_score(gold[:, k], shares[:, k] > threshold) for threshold in THRESHOLDS]
+        assert max(scores) - f1_score(gold[:, k], shares[:, k] > found) < 0.005
+        assert found == pytest.approx(max(scores) / 2, abs=0.05)
+
+
+def test_thresholds_stay_at_a_half_where_lower_ones_promise_nothing():
+    sure, hopeless = np.array([[1e-6], [1 - 1e-6]] * 10), np.full((20, 1), 0.01)
+    assert best_thresholds(np.hstack([sure, hopeless])).tolist() == [0.5, 0.5]
+    balanced = resolve_settings("classify", flags={"classify.class_weight": "balanced"})
+    assert fit_thresholds(np.full((9, 2), -1.0), balanced).tolist() == [0.5, 0.5]
+    assert fit_thresholds(np.full((9, 2), -1.0), resolve_settings("classify")).max() < 0.5
 
 
 def test_the_baseline_of_a_search_is_one_regression_for_each_label(tmp_path):

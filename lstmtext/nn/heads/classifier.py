@@ -18,6 +18,7 @@ from lstmtext.nn.pooling import Pooling
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import TextBatch, multi_hot
+from lstmtext.text.labels import THRESHOLD
 from lstmtext.text.lexical import SHORTEST
 
 
@@ -62,6 +63,10 @@ class Classifier(nn.Module):
         self.factors: Tensor
         self.register_buffer("factors", torch.ones(2))
         """What the encoder's logits and the bypass's are multiplied by; 1 while training."""
+        if own.multi_label:
+            self.thresholds_K: Tensor
+            self.register_buffer("thresholds_K", torch.full((labels,), THRESHOLD))
+            """Probabilities above which a text has a label; the validation data decide."""
         self.weights: Tensor
         self._weights: Floats = np.ones((2, labels) if own.multi_label else labels)
         self.register_buffer("weights", torch.from_numpy(self._weights).float(), persistent=False)
