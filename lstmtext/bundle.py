@@ -183,7 +183,9 @@ def model_card(name: str, info: BundleInfo) -> str:
     for head, own in info.heads.items():
         command = own.task
         lines += [f"## Head `{head}`: {own.task}", ""]
-        lines += [f"Labels: {', '.join(own.labels)}", ""] if own.labels else []
+        several = own.task == "classify" and info.settings.classify.multi_label
+        kind = "Labels, of which a text may have several or none" if several else "Labels"
+        lines += [f"{kind}: {', '.join(own.labels)}", ""] if own.labels else []
         lines += [
             f"- {score}: {value:.4f} (validation)" for score, value in own.scores.items() if isinstance(value, float)
         ]

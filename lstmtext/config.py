@@ -77,12 +77,15 @@ class ClassifySettings:
     """Longest n-gram of characters inside words that the bypass has, beside those of one less; 0 for none."""
     bypass_buckets: int = bounded(0, 0, 1 << 26)
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
+    multi_label: bool = False
+    """Whether a text may have any number of labels: none, one or several. Each is a question of its own then."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
-    """Share of the target probability spread over all labels."""
+    """Share of the target probability spread over all labels, or over the yes and no of each."""
     focal: float = bounded(0.0, 0.0, 10.0)
     """Exponent that lets texts count less the surer the answer is (Lin et al., 2017); 0 counts all alike."""
     class_weight: Literal["none", "balanced"] = "none"
-    """How much a text counts: all alike, or each class as much as any other, whatever its number of texts."""
+    """How much a text counts: all alike, or each class as much as any other, whatever its number of texts; with
+    several labels a text, the yes of each label as much as its no."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Scores, each an accumulator of sums and counts that adds up over batches and ranks.
 
-Holds accuracy, precision, recall and F1 per label with the confusion matrix, span F1 (seqeval's strict mode),
-and the rates of language models. Scores are fractions, up is better; losses are nats, down is better.
+Holds accuracy, precision, recall and F1 per label with the confusion matrix, F1 of sets of labels, span F1 (seqeval's
+strict mode), and the rates of language models. Scores are fractions, up is better; losses are nats, down is better.
 """
 
 import math
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.arrays import Bools, Floats, Ints
+from lstmtext.text.labels import THRESHOLD, labels_of
 from lstmtext.text.spans import bio_spans, is_bio
 from lstmtext.text.words import count_words
 
@@ -74,6 +75,80 @@ class LabelScores:
                 name: dict(zip(self.names, row_K.tolist(), strict=True)) for name, row_K in self.predicted.items()
             },
         }
+
+
+@dataclass
+class MultiLabelScores:
+    """Gold sets of labels against those above their thresholds; a label that the model does not have is missed."""
+
+    names: Sequence[str]
+    """The model's labels, [K]."""
+    weights_2K: Floats | None = None
+    """How much the no and the yes of each label count in `weighted_nats_per_text`, [2, K]."""
+    thresholds_K: Floats | None = None
+    wanted: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+    matched: Counter[str] = field(default_factory=Counter)
+    texts: int = 0
+    exact: int = 0
+    unknown: int = 0
+    nats: float = 0.0
+    weighted_nats: float = 0.0
+    weight: float = 0.0
+
+    def add(self, gold: Sequence[str], probabilities_BK: Floats) -> None:
+        """Count records; the gold labels of one are joined, as `text.labels` has it."""
+        chosen_BK = probabilities_BK > (THRESHOLD if self.thresholds_K is None else self.thresholds_K)
+        for cell, row_K, chosen_K in zip(gold, probabilities_BK, chosen_BK, strict=True):
+            labels = set(labels_of(cell, multi_label=True))
+            made = {name for name, chosen in zip(self.names, chosen_K, strict=True) if chosen}
+            self.wanted.update(labels)
+            self.found.update(made)
+            self.matched.update(labels & made)
+            self.texts += 1
+            self.exact += labels == made
+            self.unknown += not labels <= set(self.names)
+            has_K = np.array([name in labels for name in self.names])
+            nats_K = nats_of_labels(row_K, has_K)
+            self.nats += float(nats_K.sum())
+            if self.weights_2K is not None:
+                weights_K = np.where(has_K, self.weights_2K[1], self.weights_2K[0])
+                self.weighted_nats += float((weights_K * nats_K).sum())
+                self.weight += float(weights_K.mean())
+
+    def scores(self) -> Scores:
+        """micro_f1, macro_f1 over labels that occur or are predicted, exact_match, nats_per_text, and per label.
+
+        The nats of a text are the sum over the model's labels; balanced ones are spread over the mean weight of them.
+        """
+        names = [*self.names, *sorted(self.wanted.keys() - set(self.names))]
+        per_label = {name: _rates(self.matched[name], self.found[name], self.wanted[name]) for name in names}
+        seen = [per_label[name]["f1"] for name in names if self.wanted[name] or self.found[name]]
+        scores: Scores = {
+            "micro_f1": _rates(self.matched.total(), self.found.total(), self.wanted.total())["f1"],
+            "macro_f1": sum(seen) / len(seen) if seen else 0.0,
+            "exact_match": self.exact / self.texts if self.texts else 0.0,
+        }
+        if self.texts:
+            scores["nats_per_text"] = self.nats / self.texts
+        if self.weights_2K is not None and self.weight:
+            scores["weighted_nats_per_text"] = self.weighted_nats / self.weight
+        return scores | {"unknown": self.unknown, "labels": per_label}
+
+
+def scores_of_texts(
+    names: Sequence[str], *, multi_label: bool, weights: Floats | None = None, thresholds_K: Floats | None = None
+) -> LabelScores | MultiLabelScores:
+    """What counts the labels of texts, which have one each, or any number."""
+    if multi_label:
+        return MultiLabelScores(names, weights, thresholds_K)
+    return LabelScores(names, weights_K=weights)
+
+
+def nats_of_labels(probabilities_BK: Floats, has_BK: Bools) -> Floats:
+    """What it costs that a text has a label, or has it not, [B, K]; each is a question of its own."""
+    nats_BK: Floats = -np.log(np.where(has_BK, probabilities_BK, 1.0 - probabilities_BK) + LEAST)
+    return nats_BK
 
 
 @dataclass

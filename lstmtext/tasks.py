@@ -49,7 +49,7 @@ _READ = ("nats_per_character", "nats_per_token")
 
 TASKS: dict[TaskName, Task] = {
     # Accuracy on a small validation set is coarse: its likelihood chooses, as calibrated answers do best elsewhere too.
-    "classify": Task("classify", "labels", ("accuracy",), _LIKELIHOOD, lower_is_better=True),
+    "classify": Task("classify", "labels", ("accuracy", "micro_f1"), _LIKELIHOOD, lower_is_better=True),
     "tag": Task("tag", "tags", _TAGGED, _TAGGED),
     "generate": Task("generate", "lm", _READ, _READ, lower_is_better=True),
 }

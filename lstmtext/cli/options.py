@@ -29,6 +29,13 @@ LabelColumn = Annotated[str | None, typer.Option("--label-column", help="Column 
 TagColumn = Annotated[
     str | None, typer.Option("--tag-column", help="Column that holds the tag: a number from 1, or a name.")
 ]
+MultiLabel = Annotated[
+    bool, typer.Option("--multi-label", help="A text may have several labels or none: a|b, or a list.")
+]
+WeightColumn = Annotated[
+    str | None,
+    typer.Option("--weight-column", help="Column that holds how much a training row counts; 1 is usual, 2 is twice."),
+]
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as train.clip=0.5; see README.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random choice.")]

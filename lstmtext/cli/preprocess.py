@@ -19,6 +19,8 @@ def preprocess(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
+    weight_column: options.WeightColumn = None,
+    multi_label: options.MultiLabel = False,
     tokenizer: Annotated[Path | None, typer.Option("--tokenizer", help="A bundle whose tokenizer to use.")] = None,
     seed: options.Seed = None,
     assignments: options.Assignments = None,
@@ -37,12 +39,13 @@ def preprocess(
     from lstmtext.cli.tables import print_report
     from lstmtext.data.preprocess import preprocess as preprocess_data
 
-    columns = Columns(text_column, label_column, tag_column)
+    columns = Columns(text_column, label_column, tag_column, weight_column)
     request = options.data_request(data, valid, task, format_name, columns)
+    flags = {"train.seed": seed, "classify.multi_label": multi_label or None}
     report = preprocess_data(
         request,
         output,
-        choose=lambda name: options.settings_of(name, config, assignments, {"train.seed": seed}),
+        choose=lambda name: options.settings_of(name, config, assignments, flags),
         tokenizer=load_bundle(tokenizer).tokenizer if tokenizer else None,
         remark=lambda text: remark(text, quiet=quiet),
     )

@@ -52,7 +52,8 @@ def print_info(bundle: "Bundle") -> None:
     ]
     for name, head in info.heads.items():
         labels = ", ".join(head.labels) or "the vocabulary"
-        rows.append((f"head '{name}'", f"{head.task}: {labels}"))
+        several = " any of" if head.task == "classify" and info.settings.classify.multi_label else ""
+        rows.append((f"head '{name}'", f"{head.task}:{several} {labels}"))
         rows += [
             (f"  {score}", f"{value:.4f} (validation)")
             for score, value in head.scores.items()
@@ -72,7 +73,8 @@ def print_report(report: "Report", console: Console) -> None:
     """What preprocessing found."""
     console.print(_table(f"{report.task} data", ("", *report.splits), report.rows()))
     if report.label_counts:
-        total = sum(report.label_counts.values())
+        # Of several labels a text, each has its share of the texts.
+        total = report.splits["train"].records if report.task == "classify" else sum(report.label_counts.values())
         rows = [(name, f"{count:,}", f"{count / total:.1%}") for name, count in report.label_counts.items()]
         console.print(_table("labels in the training data", ("label", "count", "share"), rows))
 

@@ -42,6 +42,8 @@ def train(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
+    weight_column: options.WeightColumn = None,
+    multi_label: options.MultiLabel = False,
     encoder: Encoder = "none",
     replay: Replay = None,
     head: options.Head = None,
@@ -86,6 +88,7 @@ def train(
         "train.epochs": epochs,
         "train.budget": options.seconds(budget),
         "classify.class_weight": class_weight,
+        "classify.multi_label": multi_label or None,
         "train.seed": seed,
         "train.device": device,
         "train.threads": threads or None,
@@ -98,7 +101,7 @@ def train(
         return options.changed_settings_of(settings, config, assignments, flags)
 
     def request(output: Path) -> TrainRequest:
-        columns = Columns(text_column, label_column, tag_column)
+        columns = Columns(text_column, label_column, tag_column, weight_column)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
         return TrainRequest(asked, output, encoder, head)
@@ -115,8 +118,8 @@ def train(
                 "--resume",
                 {
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
-                    "--label-column": label_column, "--tag-column": tag_column, "--head": head, "--replay": replay,
-                    "--encoder": None if encoder == "none" else encoder,
+                    "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
+                    "--head": head, "--replay": replay, "--encoder": None if encoder == "none" else encoder,
                 },
             )  # fmt: skip
             resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)

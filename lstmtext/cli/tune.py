@@ -35,6 +35,8 @@ def tune(
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
     tag_column: options.TagColumn = None,
+    weight_column: options.WeightColumn = None,
+    multi_label: options.MultiLabel = False,
     seed: options.Seed = None,
     threads: options.Threads = 0,
     assignments: options.Assignments = None,
@@ -59,9 +61,9 @@ def tune(
 
     say = partial(remark, quiet=quiet)
     seconds, most_bytes = options.seconds(budget) or 0.0, options.bytes_of(max_size)
-    columns = Columns(text_column, label_column, tag_column)
+    columns = Columns(text_column, label_column, tag_column, weight_column)
     request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output)
-    flags = {"train.seed": seed, "train.threads": threads or None}
+    flags = {"train.seed": seed, "train.threads": threads or None, "classify.multi_label": multi_label or None}
     choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
     folder = search_folder(output)
     with data_folder(folder) as work:

@@ -32,6 +32,7 @@ LABEL_NAMES = (
     "stars",
     "rating",
 )
+WEIGHT_NAMES = ("weight", "weights", "sample_weight")
 WORD_NAMES = ("words", "tokens")
 TAG_NAMES = ("tags", "ner_tags", "upos", "pos_tags", "pos", "ner")
 ALL_NAMES = (*TEXT_NAMES, *LABEL_NAMES, *WORD_NAMES, *TAG_NAMES)
@@ -44,6 +45,8 @@ class Columns:
     text: str | None = None
     label: str | None = None
     tag: str | None = None
+    weight: str | None = None
+    """Never guessed: without a name, all rows count alike."""
     usual: Mapping[str, str] = field(default_factory=dict)
     """Names that are guessed before the customary ones, by what they hold: those that a model was trained on, or
     that were guessed from the first file; and their `format`, without which a column's number says nothing."""
@@ -54,7 +57,7 @@ class Columns:
 
     def known(self) -> dict[str, str]:
         """Names that were given or guessed before, by what they hold."""
-        names = {"text": self.text, "label": self.label, "tag": self.tag}
+        names = {"text": self.text, "label": self.label, "tag": self.tag, "weight": self.weight}
         return {**self.usual, **{kind: name for kind, name in names.items() if name is not None}}
 
     def text_of(self, names: Collection[str], place: str) -> str:
@@ -68,6 +71,10 @@ class Columns:
     def tags_of(self, names: Collection[str], place: str) -> str:
         """The column that holds lists of tags. Raises DataError where there is none."""
         return find_column(names, self.tag, self._guesses("tag", TAG_NAMES), flag="--tag-column", place=place)
+
+    def weight_of(self, names: Collection[str], place: str) -> str:
+        """The column that holds how much a row counts. Raises DataError where there is none."""
+        return find_column(names, self.weight, WEIGHT_NAMES, flag="--weight-column", place=place)
 
     def _guesses(self, kind: str, customary: tuple[str, ...]) -> tuple[str, ...]:
         return (self.usual[kind], *customary) if kind in self.usual else customary

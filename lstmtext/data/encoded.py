@@ -12,13 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lstmtext.config import Settings, TaskName
 from lstmtext.data.ragged import Ragged, column_digest
 from lstmtext.errors import DataError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.resolve import settings_from_sections
-from lstmtext.text.arrays import Ints
-from lstmtext.text.examples import SentenceExample, TextExample
+from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.examples import NO_TARGET, SentenceExample, TextExample
 from lstmtext.text.labels import Labels
 from lstmtext.text.lexical import Hashes
 from lstmtext.text.tokenizer import Tokenizer
@@ -61,19 +63,29 @@ class Facts:
 
 
 class EncodedTexts:
-    """Texts to classify, one by one."""
+    """Texts to classify, one by one; unless they are `weighted`, all count alike."""
 
-    def __init__(self, table: "datasets.Dataset") -> None:
+    def __init__(self, table: "datasets.Dataset", *, weighted: bool) -> None:
         self._ids = Ragged(table.data.column("ids"))
         self._ngrams = Ragged(table.data.column("ngrams"))
-        self.labels = table.data.column("label").to_numpy()
         self.lengths: Ints = self._ids.lengths
+        several = "labels" in table.column_names
+        self.label_sets = Ragged(table.data.column("labels")) if several else None
+        """The ids of each text's labels, where it may have several."""
+        self.labels: Ints = np.full(len(self), NO_TARGET) if several else table.data.column("label").to_numpy()
+        self.weights: Floats = table.data.column("weight").to_numpy() if weighted else np.ones(len(self.lengths))
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> TextExample:
-        return TextExample(self._ids[index], self._ngrams[index], int(self.labels[index]))
+        return TextExample(
+            self._ids[index],
+            self._ngrams[index],
+            int(self.labels[index]),
+            weight=float(self.weights[index]),
+            labels=() if self.label_sets is None else self.label_sets[index],
+        )
 
     def ngrams(self) -> Iterator[Hashes]:
         """The n-gram hashes of each text."""
@@ -150,8 +162,8 @@ class EncodedData:
         return digest.hexdigest()
 
     def texts(self, split: str) -> EncodedTexts:
-        """Examples of a classification split."""
-        return EncodedTexts(self.tables[split])
+        """Examples of a classification split; weights are for training alone."""
+        return EncodedTexts(self.tables[split], weighted=split == "train")
 
     def sentences(self, split: str) -> EncodedSentences:
         """Examples of a tagging split."""

@@ -11,7 +11,7 @@ from lstmtext.config import Settings, TaskName
 from lstmtext.data.arrow import write_rows
 from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.sources import Source
-from lstmtext.data.splits import stratified_split
+from lstmtext.data.splits import label_set_strata, stratified_split
 from lstmtext.errors import DataError
 from lstmtext.text.tokenizer import Tokenizer
 
@@ -100,5 +100,7 @@ def _held_out(
         first = min(len(records) - 1, max(1, round(len(records) * (1 - share))))
         return records.select(range(first)), records.select(range(first, len(records)))
     labels = records[key] if key else [0] * len(records)
+    if settings.classify.multi_label:
+        labels = label_set_strata(records["label"], share)
     kept, held = stratified_split(labels, share, settings.train.seed)
     return records.select(kept), records.select(held)

@@ -45,6 +45,7 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         raise UsageError(
             "--label-column", f"'{request.columns.text}' is the column of the text too", expected="another"
         )
+    _check_weights(request.columns)
     columns = replace(request.columns, usual={"format": train[0].format})
     unseen_rows = train[0].once and train[0].format in ROW_READERS  # cannot be looked at twice
     task = request.task
@@ -56,6 +57,8 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         else:
             task, reason = infer_task(train[0], columns)
         remarks.append(f"task {task}, from {reason}; --task chooses another")
+    if columns.weight is not None and task != "classify":
+        raise UsageError("--weight-column", f"the task is {task}", expected="classify, whose rows can have weights")
     if train[0].format in ROW_READERS and not unseen_rows and task != "tag":
         place = train[0].place()
         found = columns_of(train[0])
@@ -63,7 +66,8 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
         label = columns.label_of(found, place) if task == "classify" else None
         guessed = {"text": text} | ({"label": label} if label else {})
         columns = replace(columns, usual={**columns.usual, **guessed})  # other files may call them otherwise
-        remarks.append(columns_remark(guessed))
+        weight = {} if columns.weight is None else {"weight": columns.weight}
+        remarks.append(columns_remark(guessed | weight))
     if train[0].format in SENTENCE_READERS:
         remarks.append(f"tags from {f'column {columns.tag}' if columns.tag else TAG_COLUMNS[train[0].format]}")
     return DataPlan(task, train, valid, columns, replay=replay), remarks
@@ -72,4 +76,13 @@ def make_plan(request: DataRequest) -> tuple[DataPlan, list[str]]:
 def columns_remark(columns: Mapping[str, str]) -> str:
     """Which columns are read, in words."""
     labels = f", labels from column '{columns['label']}'" if "label" in columns else ""
-    return f"text from column '{columns['text']}'{labels}"
+    weights = f", weights from column '{columns['weight']}'" if "weight" in columns else ""
+    return f"text from column '{columns['text']}'{labels}{weights}"
+
+
+def _check_weights(columns: Columns) -> None:
+    """Raise UsageError where the weights are to come from a column that holds something else."""
+    held = {columns.text: "text", columns.label: "label"}
+    if columns.weight is not None and columns.weight in held:
+        found = f"'{columns.weight}' is the column of the {held[columns.weight]} too"
+        raise UsageError("--weight-column", found, expected="another")

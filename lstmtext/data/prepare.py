@@ -8,17 +8,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.arrow import CHUNK, values_of, write_rows
 from lstmtext.data.encoded import EncodedData, Facts
+from lstmtext.data.label_cells import LabelCells, check_weights
 from lstmtext.data.parts import DataPlan, Parts, read_parts
 from lstmtext.data.ragged import Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
-from lstmtext.errors import DataError, UserError
+from lstmtext.errors import DataError, UsageError, UserError
 from lstmtext.folders import NO_ROOM
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_vocabulary
@@ -40,6 +42,8 @@ def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
 
     Raises DataError for data that nothing can be learned from, UserError where the work folder is full.
     """
+    if settings.classify.multi_label and plan.task != "classify":
+        raise UsageError("--multi-label", f"the task is {plan.task}", expected="classify")
     try:
         return _PREPARERS[plan.task](plan, settings, work)
     except OSError as error:
@@ -50,38 +54,39 @@ def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
 
 def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
     columns: dict[str, str] = {}
+    cells = LabelCells(settings.classify.multi_label)
+    read = partial(read_texts, columns=plan.columns, labelled=True, multi_label=cells.several, found=columns)
 
     def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
-        for record in read_texts(sources, plan.columns, labelled=True, found=columns):
-            yield {"text": record.text, "label": record.label}
+        for record in read(sources, weighted=sources is plan.train):
+            yield {"text": record.text, "label": record.label, "weight": record.weight}
 
-    features = {"text": "string", "label": "string"}
+    features = {"text": "string", "label": "string", "weight": "float64"}
     parts = read_parts(plan, settings, work, rows, features, key="label")
     train, valid = parts.train, parts.valid
-    names = _labels(plan, settings, train.unique("label"))
-    if len(names) < 2:
-        hidden = not plan.valid and len(valid.unique("label")) > len(set(valid.unique("label")) & set(names.names))
-        hint = "the rows of others are held out for validation; give --valid FILE, or more rows" if hidden else ""
-        raise DataError(
-            plan.train[0].place(), f"only one label, '{names.names[0]}'", expected="at least two", hint=hint
-        )
+    place, held_out = plan.train[0].place(), not plan.valid
+    check_weights(plan.columns.weight, values_of(train, "weight"), place, held_out=held_out)
+    names = _labels(plan, settings, cells.names(train.unique("label")))
+    held = Labels.collect(cells.names(valid.unique("label")))
+    cells.check(names, held, place, held_out=held_out)
     settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(train, "text"))
-    every = _with_unknown(plan, names, Labels.collect(valid.unique("label")), "labels")
+    every = _with_unknown(plan, names, held, "labels") if len(held) else names
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        known = [every.id(label) for label in chunk["label"]]
-        examples = text_examples(tokenizer, chunk["text"], settings, known)
+        known = cells.ids(chunk["label"], every)
+        examples = text_examples(tokenizer, chunk["text"], settings)
         facts["truncated"] += sum(example.cut > 0 for example in examples)
         facts["cut_tokens"] += sum(example.cut for example in examples)
-        facts["unknown_labels"] += sum(label >= len(names) for label in known)
+        facts["unknown_labels"] += sum(any(label >= len(names) for label in own) for own in known)
         facts["words"] += sum(len(text.split()) for text in chunk["text"])
         facts["tokens"] += sum(len(example.ids) - 2 + example.cut for example in examples)
-        return {"ids": [e.ids for e in examples], "ngrams": [e.ngrams for e in examples], "label": known}
+        ids, ngrams = [e.ids for e in examples], [e.ngrams for e in examples]
+        return {"ids": ids, "ngrams": ngrams, **cells.encoded(known), "weight": chunk["weight"]}
 
-    kinds = {"ids": ["int32"], "ngrams": ["uint64"], "label": "int64"}
+    kinds = {"ids": ["int32"], "ngrams": ["uint64"], **cells.column, "weight": "float64"}
     tables = _encode_splits(parts, work, encode, kinds)
-    counts = Counter(train["label"])
+    counts = Counter(cells.names(train["label"]))
     made = _finish(plan, parts, settings, tokenizer, tables, facts, names, counts)
     known = {**plan.columns.known(), **columns}
     return replace(made, facts=replace(made.facts, unknown=every.names[len(names) :], columns=known))

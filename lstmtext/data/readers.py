@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import cast
 
 from lstmtext.config import TaskName
 from lstmtext.data import columns as names
@@ -14,6 +16,7 @@ from lstmtext.data.records import Passage, Sentence, TextRecord
 from lstmtext.data.sources import Source, read_lines
 from lstmtext.data.tables import Row, read_csv, read_jsonl, read_tsv
 from lstmtext.errors import DataError
+from lstmtext.text.labels import SEPARATOR, join_labels, labels_of
 
 ROW_READERS: dict[str, Callable[[Source], Iterator[tuple[int, Row]]]] = {
     "csv": read_csv,
@@ -31,6 +34,8 @@ READERS = ("text", *ROW_READERS, *SENTENCE_READERS)
 
 PASSAGE_CHARACTERS = 1 << 10
 """Running text is read in pieces of about this size, cut at line ends."""
+MOST_WEIGHT = 1e9
+"""What a row may count at most, so that sums of weights stay exact enough."""
 
 
 def infer_task(source: Source, columns: Columns) -> tuple[TaskName, str]:
@@ -59,9 +64,19 @@ def columns_of(source: Source) -> list[str]:
 
 
 def read_texts(
-    sources: Sequence[Source], columns: Columns, *, labelled: bool, found: dict[str, str] | None = None
+    sources: Sequence[Source],
+    columns: Columns,
+    *,
+    labelled: bool,
+    weighted: bool = False,
+    multi_label: bool = False,
+    found: dict[str, str] | None = None,
 ) -> Iterator[TextRecord]:
-    """Texts of sources of rows, with their labels where `labelled`; columns of the first go into `found`."""
+    """Texts of sources of rows, with their labels where `labelled`; columns of the first go into `found`.
+
+    They have weights where `weighted`, if a column of weights is named. With `multi_label`, the label is the sorted set
+    of those in the cell, joined as `text.labels` has it.
+    """
     for source in sources:
         if source.format not in ROW_READERS:
             raise DataError(
@@ -69,16 +84,20 @@ def read_texts(
                 f"{source.format} has no label column",
                 expected="one of " + ", ".join(ROW_READERS),
             )
-        text = label = ""
+        text = label = weight = ""
         for line, row in ROW_READERS[source.format](source):
             place = source.place(line)
             if not text:
                 text = columns.text_of(row.keys(), place)
                 label = columns.label_of(row.keys(), place) if labelled else ""
+                weight = columns.weight_of(row.keys(), place) if weighted and columns.weight is not None else ""
                 if found is not None:
                     found |= {"text": found.get("text", text), "label": found.get("label", label)}
             yield TextRecord(
-                _value(row, text, place), _value(row, label, place, filled=True) if labelled else None, line
+                _value(row, text, place),
+                _label(row, label, place, multi_label=multi_label) if labelled else None,
+                line,
+                _weight(row, weight, place) if weight else 1.0,
             )
 
 
@@ -150,6 +169,24 @@ def _sentences_of_rows(source: Source, columns: Columns) -> Iterator[Sentence]:
         yield Sentence(tuple(map(str, own_words)), tuple(map(str, own_tags)), line)
 
 
+def _label(row: Row, column: str, place: str, *, multi_label: bool) -> str:
+    value = row.get(column)
+    if not multi_label:
+        if isinstance(value, list):
+            hint = "lists of labels are for models trained with --multi-label"
+            raise DataError(place, f"'{column}' holds a list", expected="a text", hint=hint)
+        return _value(row, column, place, filled=True)
+    if value is None:
+        raise DataError(place, f"'{column}' holds nothing", expected="labels, or an empty text or list for none")
+    if not isinstance(value, list | dict):
+        return join_labels(labels_of(str(value), multi_label=True))
+    for name in value:  # of an object, such as classify writes, the keys
+        if isinstance(name, bool) or not isinstance(name, str | int) or SEPARATOR in str(name):
+            expected = f"labels, which are texts without '{SEPARATOR}'"
+            raise DataError(place, f"'{column}' holds {name!r}", expected=expected)
+    return join_labels(labels_of(join_labels(map(str, value)), multi_label=True))
+
+
 def _value(row: Row, column: str, place: str, *, filled: bool = False) -> str:
     value = row.get(column)
     if value is None or isinstance(value, list | dict):
@@ -162,3 +199,16 @@ def _value(row: Row, column: str, place: str, *, filled: bool = False) -> str:
     if filled and not text.strip():
         raise DataError(place, f"'{column}' is empty", expected="a label in every row")
     return text.strip() if filled else text
+
+
+def _weight(row: Row, column: str, place: str) -> float:
+    value = row.get(column)
+    number = -1.0
+    if not isinstance(value, bool):
+        with suppress(TypeError, ValueError, OverflowError):
+            number = float(cast(str, value))
+    if not 0 <= number <= MOST_WEIGHT:
+        empty = value is None or (isinstance(value, str) and not value.strip())
+        found = f"'{column}' is empty" if empty else f"'{column}' holds {value!r}"
+        raise DataError(place, found, expected=f"a number from 0 to {MOST_WEIGHT:g}: how much the row counts")
+    return number

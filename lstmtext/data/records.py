@@ -10,6 +10,8 @@ class TextRecord:
     text: str
     label: str | None = None
     line: int = 0
+    weight: float = 1.0
+    """How much it counts in training."""
 
 
 @dataclass(frozen=True)

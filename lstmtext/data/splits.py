@@ -1,10 +1,12 @@
 """A part of the records set aside for validation: seeded, and with every label in proportion."""
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 from lstmtext.text.arrays import Ints
+from lstmtext.text.labels import labels_of
 
 
 def stratified_split(labels: Sequence[Hashable], share: float, seed: int) -> tuple[Ints, Ints]:
@@ -32,3 +34,19 @@ def stratified_split(labels: Sequence[Hashable], share: float, seed: int) -> tup
     mask = np.zeros(len(labels), dtype=bool)
     mask[held] = True
     return np.flatnonzero(~mask), np.flatnonzero(mask)
+
+
+def label_set_strata(cells: Sequence[str], share: float) -> list[str]:
+    """What to stratify texts of several labels by: their set of labels, or where few have that, its rarest label.
+
+    Few are those of whom the share would be less than one text; alone, they could never be held out. (A short form of
+    iterative stratification, Sechidis et al., 2011, which begins with the rarest label too.)
+    """
+    sets = Counter(cells)
+    counts = Counter(name for cell in cells for name in labels_of(cell, multi_label=True))
+
+    def stratum(cell: str) -> str:
+        names = labels_of(cell, multi_label=True)
+        return cell if sets[cell] * share >= 1 or not names else min(names, key=lambda name: (counts[name], name))
+
+    return [stratum(cell) for cell in cells]

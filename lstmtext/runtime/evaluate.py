@@ -14,7 +14,7 @@ from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.records import Sentence, TextRecord
 from lstmtext.data.sources import Source
 from lstmtext.errors import DataError
-from lstmtext.metrics import LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.metrics import LanguageScores, Scores, TagScores, scores_of_texts
 from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextAnswer, TextPredictor
 from lstmtext.runtime.workers import in_order
 from lstmtext.text.spans import detect_scheme, to_bio
@@ -46,14 +46,16 @@ def _texts(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
 ) -> tuple[int, Scores]:
     predictor = TextPredictor(bundle, *head)
-    scores = LabelScores(predictor.labels)
+    several = predictor.multi_label
+    scores = scores_of_texts(predictor.labels, multi_label=several, thresholds_K=predictor.thresholds_K)
 
     def answered(records: list[TextRecord]) -> tuple[list[str], list[TextAnswer]]:
         gold = [record.label for record in records if record.label is not None]
         return gold, predictor.predict([record.text for record in records])
 
     count = 0
-    for gold, answers in in_order(_chunks(read_texts(sources, columns, labelled=True)), answered, threads):
+    records = read_texts(sources, columns, labelled=True, multi_label=several)
+    for gold, answers in in_order(_chunks(records), answered, threads):
         scores.add(gold, np.array([answer.probabilities_K for answer in answers]))
         count += len(answers)
     return count, scores.scores()

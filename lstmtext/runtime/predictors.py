@@ -13,7 +13,8 @@ import numpy as np
 
 from lstmtext.bundle import GRAPH, Bundle, HeadInfo
 from lstmtext.config import Settings
-from lstmtext.decoding.sampling import log_softmax, softmax
+from lstmtext.decoding.label_sets import label_probabilities
+from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
@@ -38,7 +39,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class TextAnswer:
-    """Probabilities of all labels, [K], and how many tokens of the text were cut away."""
+    """Probabilities of all labels, [K], and how many tokens of the text were cut away.
+
+    They sum to 1 unless a text may have several labels.
+    """
 
     probabilities_K: Floats
     cut: int
@@ -49,6 +53,11 @@ class TextPredictor:
 
     def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
         self.labels = info.labels
+        self.multi_label = bundle.info.settings.classify.multi_label
+        self.thresholds_K: Floats | None = None
+        """Probabilities above which a text has a label, where it may have several."""
+        if self.multi_label:
+            self.thresholds_K = bundle.arrays(f"heads.{head}.thresholds_K")[""]
         self._tokenizer = bundle.tokenizer
         self._settings: Settings = bundle.info.settings
         self._engine = Engine(bundle.folder / GRAPH)
@@ -60,7 +69,8 @@ class TextPredictor:
         def run(places: Ints) -> Iterator[TextAnswer]:
             chosen = [examples[place] for place in places]
             batch = collate_texts(chosen, self._settings)
-            probabilities_BK = softmax(self._engine.run(text_inputs(batch))[0].astype(np.float64))
+            logits_BK = self._engine.run(text_inputs(batch))[0].astype(np.float64)
+            probabilities_BK = label_probabilities(logits_BK, multi_label=self.multi_label)
             return (TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True))
 
         sizes = [max(len(example.ids), len(example.ngrams) // NGRAMS_PER_PLACE) for example in examples]

@@ -2,7 +2,7 @@
 
 An example is what a head needs of one record; a batch is a frozen set of padded arrays with their lengths.
 Training and the runtime both make batches here, so that they read text the same way.
-Letters: B batch, T tokens, W words, F features of a word or n-grams of a text.
+Letters: B batch, T tokens, W words, F features of a word or n-grams of a text, K labels, L labels of a text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from itertools import accumulate, chain, islice
 import numpy as np
 
 from lstmtext.config import Settings
-from lstmtext.text.arrays import Bools, Ints
+from lstmtext.text.arrays import Bools, Floats, Ints
 from lstmtext.text.batching import lengths_of, pad, real_places
 from lstmtext.text.lexical import FEATURES, Hashes, rows_of, text_ngrams, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
@@ -25,12 +25,17 @@ NO_TARGET = -1
 
 @dataclass(frozen=True)
 class TextExample:
-    """A text to classify: token ids between boundaries, n-gram hashes, the label's id, and tokens cut off."""
+    """A text to classify: token ids between boundaries, n-gram hashes, the label's id, and tokens cut off.
+
+    Its weight is how much it counts in training; where it may have several labels, their ids stand instead of the one.
+    """
 
     ids: Sequence[int]
     ngrams: Hashes
     label: int = NO_TARGET
     cut: int = 0
+    weight: float = 1.0
+    labels: Sequence[int] | Ints = ()
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,17 @@ class SentenceExample:
 
 @dataclass(frozen=True)
 class TextBatch:
-    """Texts: ids [B, T], lengths [B], rows of the n-gram table [B, F], labels [B]."""
+    """Texts: ids [B, T], lengths [B], rows of the n-gram table [B, F], labels [B], weights in the loss [B].
+
+    Where a text may have several labels, they are those of [B, L], filled up with NO_TARGET.
+    """
 
     ids_BT: Ints
     lengths_B: Ints
     ngrams_BF: Ints
     labels_B: Ints
+    labels_BL: Ints
+    weights_B: Floats
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,8 @@ def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBa
         lengths_B=lengths_of(rows),
         ngrams_BF=pad([rows_of(example.ngrams, buckets) if own.bypass else () for example in examples]),
         labels_B=np.array([example.label for example in examples], dtype=np.int64),
+        labels_BL=pad([example.labels for example in examples], NO_TARGET),
+        weights_B=np.array([example.weight for example in examples], dtype=np.float64),
     )
 
 
@@ -134,6 +146,14 @@ def collate_sentences(examples: Sequence[SentenceExample], settings: Settings) -
         features_BWF=features_BWF,
         tags_BW=pad([example.tags for example in examples], NO_TARGET, width=width),
     )
+
+
+def multi_hot(labels_BL: Ints, labels: int) -> Bools:
+    """Whether a text has a label, [B, K], for the first so many labels."""
+    has_BK = np.zeros((len(labels_BL), labels), dtype=bool)
+    rows, places = np.nonzero((labels_BL != NO_TARGET) & (labels_BL < labels))
+    has_BK[rows, labels_BL[rows, places]] = True
+    return has_BK
 
 
 def keep_ends(ids: Sequence[int], most: int) -> Sequence[int]:

@@ -1,6 +1,11 @@
-"""Label and tag names with their ids: an immutable, ordered set."""
+"""Label and tag names with their ids: an immutable, ordered set. And sets of labels of a text, as one cell of data."""
 
 from collections.abc import Iterable
+
+SEPARATOR = "|"
+"""Stands between the labels of a text that may have several."""
+THRESHOLD = 0.5
+"""Probability above which such a text has a label, where nothing lower promises a better F1."""
 
 
 class Labels:
@@ -25,3 +30,15 @@ class Labels:
     def id(self, name: str) -> int:
         """The id of a known name."""
         return self._ids[name]
+
+
+def join_labels(names: Iterable[str]) -> str:
+    """A set of labels as the cell that data hold."""
+    return SEPARATOR.join(names)
+
+
+def labels_of(cell: str, *, multi_label: bool) -> tuple[str, ...]:
+    """The labels that a cell says: itself, or those that it parts, sorted and each once; of an empty cell none."""
+    if not multi_label:
+        return (cell,)
+    return tuple(sorted({part.strip() for part in cell.split(SEPARATOR)} - {""}))

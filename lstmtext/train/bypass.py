@@ -2,7 +2,8 @@
 
 The classifier's bypass is logistic regression over TF-IDF with an L2 penalty. The problem is convex, so it is solved
 (L-BFGS, Liu and Nocedal, 1989) instead of trained step by step: AdamW moves rare n-grams as fast as frequent ones and
-overfits them. The strength of the penalty is chosen on validation data.
+overfits them. The strength of the penalty is chosen on validation data. Where a text may have several labels, there is
+one regression for each, all with the same strength.
 Letters: N rows of the table, K labels, B texts, F n-grams of all texts.
 """
 
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from lstmtext.data.encoded import EncodedSentences, EncodedTexts
 from lstmtext.nn.heads.classifier import NgramBypass
-from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.arrays import Bools, Floats, Ints
+from lstmtext.text.batching import pad
+from lstmtext.text.examples import NO_TARGET, multi_hot
 from lstmtext.text.lexical import SHORTEST, rows_of, word_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0)
@@ -48,23 +51,26 @@ class TextNgrams(NamedTuple):
     """Texts of each table row that occurs."""
     rows_R: Tensor
     """Which rows those are."""
-    labels_B: Tensor
-    weights_B: Tensor
-    """How much each text counts; a text of an unknown label counts nothing."""
+    gold_BK: Tensor
+    """1 for the label of a text, or for each that it has."""
+    weights_BK: Tensor
+    """How much each text counts, [B, 1], or its no or yes for each label; a text of an unknown label counts nothing."""
+    several: bool
+    """Whether texts may have several labels."""
 
 
 def fit_bypass(
     bypass: NgramBypass,
     train: EncodedTexts,
     validation: EncodedTexts,
-    weights_K: Floats | None = None,
+    weights: Floats | None = None,
     *,
     goes_on: bool = False,
 ) -> None:
     """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much.
 
-    One that goes on keeps its frequencies, and is drawn to the table that it has instead of to zeros (Chelba and Acero,
-    2004).
+    The weights are those of `train.weighting`; texts' own multiply them. A bypass that goes on keeps its frequencies,
+    and is drawn to the table that it has instead of to zeros (Chelba and Acero, 2004).
     """
     buckets = len(bypass.table_NK)
     counts_N = np.zeros(buckets, dtype=np.int64)
@@ -72,8 +78,7 @@ def fit_bypass(
         for hashes in train.ngrams():
             counts_N[np.unique(rows_of(hashes, buckets))] += 1
         bypass.fit_frequencies(counts_N, len(train))
-    weights_K = np.ones(len(bypass.bias_K)) if weights_K is None else weights_K
-    known, held_out = (_gather(bypass, texts, weights_K) for texts in (train, validation))
+    known, held_out = (_gather(bypass, texts, weights) for texts in (train, validation))
     best = float("inf")
     table_NK, bias_K = bypass.table_NK.clone(), bypass.bias_K.clone()
     prior_NK = bypass.table_NK.clone() if goes_on else None
@@ -102,7 +107,7 @@ def _solve(
 
     With a prior table, the norm is that of the difference to it.
     """
-    count = float(texts.weights_B.sum())
+    count = float(texts.weights_BK.mean(1).sum())
     penalty = 1 / (strength * count)
     solver = torch.optim.LBFGS(
         [table_NK, bias_K],
@@ -125,15 +130,29 @@ def _solve(
 
 def _nats(table_NK: Tensor, bias_K: Tensor, texts: TextNgrams) -> tuple[float, Tensor]:
     """Summed weighted cross-entropy, and its derivative by the logits, [B, K]."""
-    shares_BK = (texts.of_texts.sums(table_NK) + bias_K).log_softmax(1)
-    weights_B1 = texts.weights_B[:, None]
-    gold_BK = F.one_hot(texts.labels_B * (texts.labels_B < len(bias_K)), len(bias_K))
-    return -float((shares_BK * gold_BK * weights_B1).sum()), (shares_BK.exp() - gold_BK) * weights_B1
+    logits_BK = texts.of_texts.sums(table_NK) + bias_K
+    gold_BK, weights_BK = texts.gold_BK, texts.weights_BK
+    if texts.several:
+        nats = F.binary_cross_entropy_with_logits(logits_BK, gold_BK, weights_BK, reduction="sum")
+        return float(nats), (logits_BK.sigmoid() - gold_BK) * weights_BK
+    shares_BK = logits_BK.log_softmax(1)
+    return -float((shares_BK * gold_BK * weights_BK).sum()), (shares_BK.exp() - gold_BK) * weights_BK
 
 
-def _gather(bypass: NgramBypass, texts: EncodedTexts, weights_K: Floats) -> TextNgrams:
-    labels_B = texts.labels.astype(np.int64)
-    weights_B = np.append(weights_K, 0.0)[np.minimum(labels_B, len(weights_K))].astype(np.float32)
+def _gold(texts: EncodedTexts, labels: int, weights: Floats | None) -> tuple[Bools, Floats]:
+    """1 where a text has a label, [B, K], and how much it counts, [B, 1] or [B, K]."""
+    if texts.label_sets is not None:
+        has_BK = multi_hot(pad([texts.label_sets[place] for place in range(len(texts))], NO_TARGET), labels)
+        no_K, yes_K = np.ones((2, labels)) if weights is None else weights
+        return has_BK, np.where(has_BK, yes_K, no_K) * texts.weights[:, None]
+    of_labels = np.append(np.ones(labels) if weights is None else weights, 0.0)  # the last of what is unknown
+    return texts.labels[:, None] == np.arange(labels), (of_labels[np.minimum(texts.labels, labels)] * texts.weights)[
+        :, None
+    ]
+
+
+def _gather(bypass: NgramBypass, texts: EncodedTexts, weights: Floats | None) -> TextNgrams:
+    gold_BK, weights_BK = _gold(texts, len(bypass.bias_K), weights)
     rows = [rows_of(hashes, len(bypass.table_NK)) for hashes in texts.ngrams()]
     counts_B = torch.tensor([len(own) for own in rows])
     rows_F = torch.from_numpy(np.concatenate(rows))
@@ -147,8 +166,9 @@ def _gather(bypass: NgramBypass, texts: EncodedTexts, weights_K: Floats) -> Text
         Bags(rows_F, weights_F, _starts(counts_B)),
         Bags(texts_F[order_F], weights_F[order_F], _starts(torch.from_numpy(counts_R))),
         torch.from_numpy(rows_R).long(),
-        torch.from_numpy(labels_B),
-        torch.from_numpy(weights_B),
+        torch.from_numpy(gold_BK.astype(np.float32)),
+        torch.from_numpy(weights_BK.astype(np.float32)),
+        texts.label_sets is not None,
     )
 
 

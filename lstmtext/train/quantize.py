@@ -21,7 +21,7 @@ from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import sentence_feed, text_feed
-from lstmtext.train.validate import label_scores, stream_scores, tag_scores
+from lstmtext.train.validate import gold_of, label_scores, stream_scores, tag_scores
 
 
 class Runs(Protocol):
@@ -61,11 +61,11 @@ def graph_scores(engine: Runs, data: EncodedData, settings: Settings, head: Arra
 
 def _texts(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
     read = [
-        (batch.labels_B, engine.run(text_inputs(batch))[0])
+        (gold_of(batch, data, settings), engine.run(text_inputs(batch))[0])
         for _, batch in text_feed(data, "validation", settings).ordered()
     ]
     gold, logits = zip(*read, strict=True)
-    return label_scores(data, settings, np.concatenate(gold), np.concatenate(logits))
+    return label_scores(data, settings, np.concatenate(gold), np.concatenate(logits), head.get("thresholds_K"))
 
 
 def _sentences(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:

@@ -147,6 +147,7 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
         "--text-column": request.columns.text,
         "--label-column": request.columns.label,
         "--tag-column": request.columns.tag,
+        "--weight-column": request.columns.weight,
     }
     for flag, value in given.items():
         if value:
@@ -156,7 +157,7 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
 def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
     made = data.settings.as_dict()
     kept = {f"text.{key}": value for key, value in made["text"].items()}
-    kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters")}
+    kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters", "multi_label")}
     kept |= {f"train.{key}": made["train"][key] for key in ("validation_share", "validation_records")}
     if not made["classify"]["bypass"]:
         kept["classify.bypass"] = False

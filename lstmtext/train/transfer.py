@@ -17,7 +17,7 @@ from lstmtext.text.labels import Labels
 
 ENCODER_SIZES = ("directions", "embedding_size", "hidden_size", "layers")
 HEAD_SHAPES: dict[TaskName, tuple[str, ...]] = {
-    "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_buckets"),
+    "classify": ("multi_label", "pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_buckets"),
     "tag": ("bypass", "bypass_buckets"),
     "generate": (),
 }
@@ -31,6 +31,7 @@ LABEL_AXES = {
     "crf.starts_K": (0,),
     "crf.ends_K": (0,),
     "shift_K": (0,),
+    "thresholds_K": (0,),
 }
 """Along which axes the arrays of a head have a place for each label."""
 

@@ -8,15 +8,17 @@ import torch
 
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
+from lstmtext.decoding.label_sets import best_thresholds, label_probabilities
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
-from lstmtext.metrics import LEAST, LabelScores, LanguageScores, Scores, TagScores
+from lstmtext.metrics import LEAST, LanguageScores, Scores, TagScores, nats_of_labels, scores_of_texts
 from lstmtext.nn.encoder import StreamState
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.model import Model
 from lstmtext.text.arrays import Floats, Ints
-from lstmtext.text.examples import SentenceBatch, StreamBatch
+from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch, multi_hot
+from lstmtext.text.labels import THRESHOLD, join_labels
 from lstmtext.text.spans import OUTSIDE, is_bio
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.precision import autocast
@@ -48,17 +50,43 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
             encoder_BK, bypass_BK = head(encoding, batch)
         encoder.append(encoder_BK.cpu().numpy())
         bypass.append(encoder[-1] * 0 if bypass_BK is None else bypass_BK.cpu().numpy())
-        gold.append(batch.labels_B)
+        gold.append(gold_of(batch, data, settings))
     encoder_NK, bypass_NK, gold_N = np.concatenate(encoder), np.concatenate(bypass), np.concatenate(gold)
-    factors = fit_factors(encoder_NK, bypass_NK, gold_N, class_weights(data, settings))
+    fit = fit_set_factors if settings.classify.multi_label else fit_factors
+    factors = fit(encoder_NK, bypass_NK, gold_N, class_weights(data, settings))
     head.factors.copy_(torch.tensor(factors))
-    return label_scores(data, settings, gold_N, encoder_NK * factors[0] + bypass_NK * factors[1])
+    logits_NK = encoder_NK * factors[0] + bypass_NK * factors[1]
+    if not settings.classify.multi_label:
+        return label_scores(data, settings, gold_N, logits_NK)
+    thresholds_K = fit_thresholds(logits_NK, settings)
+    head.thresholds_K.copy_(torch.from_numpy(thresholds_K))
+    return label_scores(data, settings, gold_N, logits_NK, thresholds_K)
 
 
-def label_scores(data: EncodedData, settings: Settings, gold_N: Ints, logits_NK: Floats) -> Scores:
-    """Scores of the logits of texts."""
-    counted = LabelScores(data.labels.names, weights_K=class_weights(data, settings))
-    counted.add([data.every_label[k] for k in gold_N], softmax(logits_NK))
+def gold_of(batch: TextBatch, data: EncodedData, settings: Settings) -> Ints:
+    """The label of each text, [B], or whether it has each of `every_label`, [B, K], where it may have several."""
+    return (
+        multi_hot(batch.labels_BL, len(data.every_label)).astype(int)
+        if settings.classify.multi_label
+        else batch.labels_B
+    )
+
+
+def fit_thresholds(logits_NK: Floats, settings: Settings) -> Floats:
+    """Probabilities above which a text has a label, [K]; where yes and no weigh alike, they are a half as they are."""
+    if settings.classify.class_weight == "balanced":
+        return np.full(logits_NK.shape[1], THRESHOLD, dtype=np.float32)
+    return best_thresholds(label_probabilities(logits_NK, multi_label=True))
+
+
+def label_scores(
+    data: EncodedData, settings: Settings, gold_N: Ints, logits_NK: Floats, thresholds_K: Floats | None = None
+) -> Scores:
+    """Scores of the logits of texts, beside what `gold_of` gives."""
+    several, every, weights = settings.classify.multi_label, data.every_label, class_weights(data, settings)
+    counted = scores_of_texts(data.labels.names, multi_label=several, weights=weights, thresholds_K=thresholds_K)
+    names = [join_labels(every[k] for k in np.flatnonzero(own)) if several else every[own] for own in gold_N]
+    counted.add(names, label_probabilities(logits_NK, multi_label=several))
     return counted.scores()
 
 
@@ -73,13 +101,30 @@ def fit_factors(
     assert len(known), "prepare refuses validation data without a known label"
     weights_N = np.ones(len(known)) if weights_K is None else weights_K[gold_N[known]]
 
-    def nats(pair: tuple[float, float]) -> float:
-        shares_NK = softmax(encoder_NK[known] * pair[0] + bypass_NK[known] * pair[1])
+    def nats(logits_NK: Floats) -> float:
+        shares_NK = softmax(logits_NK[known])
         return float((weights_N * -np.log(shares_NK[np.arange(len(known)), gold_N[known]] + LEAST)).mean())
 
+    return _best_factors(encoder_NK, bypass_NK, nats)
+
+
+def fit_set_factors(
+    encoder_NK: Floats, bypass_NK: Floats, gold_NK: Ints, weights_2K: Floats | None = None
+) -> tuple[float, float]:
+    """The same where each label is a question of its own; gold may have more columns, of labels that are unknown."""
+    has_NK = gold_NK[:, : encoder_NK.shape[1]].astype(bool)
+    weights_NK = np.ones(has_NK.shape) if weights_2K is None else np.where(has_NK, weights_2K[1], weights_2K[0])
+
+    def nats(logits_NK: Floats) -> float:
+        return float((weights_NK * nats_of_labels(label_probabilities(logits_NK, multi_label=True), has_NK)).sum())
+
+    return _best_factors(encoder_NK, bypass_NK, nats)
+
+
+def _best_factors(encoder_NK: Floats, bypass_NK: Floats, nats: Callable[[Floats], float]) -> tuple[float, float]:
     # Both at 0 would be no answer at all, and without a bypass the encoder's factor must not be 0.
     pairs = [pair for pair in product(FACTORS, FACTORS) if pair[0] or (pair[1] and bypass_NK.any())]
-    return min(pairs, key=nats)
+    return min(pairs, key=lambda pair: nats(encoder_NK * pair[0] + bypass_NK * pair[1]))
 
 
 def _sentences(model: Model, data: EncodedData, settings: Settings) -> Scores:

@@ -9,14 +9,17 @@ import numpy as np
 from lstmtext.bundle import GRAPH, Bundle
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
+from lstmtext.decoding.label_sets import label_probabilities
 from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
+from lstmtext.metrics import nats_of_labels
 from lstmtext.runtime.engine import Engine
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
+from lstmtext.text.labels import join_labels
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.quantize import stream_reader
-from lstmtext.train.validate import STREAM_ROWS
+from lstmtext.train.validate import STREAM_ROWS, gold_of
 
 SHOWN = 20
 
@@ -25,7 +28,7 @@ SHOWN = 20
 class Miss:
     """A record that a model gets wrong.
 
-    Its weight, the higher the worse: nats of a text's label, wrong tags of a sentence, nats a token of a passage.
+    Its weight, the higher the worse: nats of a text's labels, wrong tags of a sentence, nats a token of a passage.
     """
 
     weight: float
@@ -36,7 +39,8 @@ class Miss:
 
 def worst_records(data: EncodedData, bundle: Bundle, count: int = SHOWN) -> list[Miss]:
     """The worst records of the data that a bundle was trained on, worst first."""
-    misses = {"classify": _texts, "tag": _sentences, "generate": _passages}[data.task]
+    texts = _sets if bundle.info.settings.classify.multi_label else _texts
+    misses = {"classify": texts, "tag": _sentences, "generate": _passages}[data.task]
     name = next(name for name, head in bundle.info.heads.items() if head.task == data.task)
     head = bundle.arrays(f"heads.{name}.")
     return heapq.nlargest(count, misses(data, bundle.info.settings, Engine(bundle.folder / GRAPH), head))
@@ -54,6 +58,23 @@ def _texts(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) 
             text = data.tokenizer.decode(texts[int(place)].ids)
             weight = float(row_K[gold]) if gold < len(names) else float("inf")
             yield Miss(weight, text, data.every_label[gold], f"{names[predicted]} ({np.exp(-row_K[predicted]):.2f})")
+
+
+def _sets(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -> Iterator[Miss]:
+    """Texts of wrong sets of labels, by the nats of the right one."""
+    names, texts = data.labels.names, data.texts("validation")
+    for places, batch in text_feed(data, "validation", settings).ordered():
+        shares_BK = label_probabilities(engine.run(text_inputs(batch))[0], multi_label=True)
+        gold_BK = gold_of(batch, data, settings).astype(bool)
+        nats_B = nats_of_labels(shares_BK, gold_BK[:, : len(names)]).sum(1)
+        for place, gold_K, row_K, nats in zip(places, gold_BK, shares_BK, nats_B, strict=True):
+            found = np.flatnonzero(row_K > head["thresholds_K"])
+            if np.array_equal(found, np.flatnonzero(gold_K)):
+                continue
+            weight = float("inf") if gold_K[len(names) :].any() else float(nats)
+            gold = join_labels(data.every_label[k] for k in np.flatnonzero(gold_K))
+            predicted = join_labels(f"{names[k]} ({row_K[k]:.2f})" for k in found)
+            yield Miss(weight, data.tokenizer.decode(texts[int(place)].ids), gold, predicted)
 
 
 def _sentences(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -> Iterator[Miss]:

@@ -2,13 +2,19 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from lstmtext.data.encoded import EncodedData
+from lstmtext.data.encoded import EncodedData, EncodedTexts
+from lstmtext.decoding.label_sets import best_thresholds
 from lstmtext.errors import UsageError
-from lstmtext.metrics import LabelScores, Scores, TagScores
-from lstmtext.text.arrays import Ints
+from lstmtext.metrics import LabelScores, MultiLabelScores, Scores, TagScores
+from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.batching import pad
+from lstmtext.text.examples import NO_TARGET, multi_hot
+from lstmtext.text.labels import join_labels
 
 MOST_TEXTS = 50_000
 """Training texts that the logistic regression is fitted to, at most."""
@@ -33,17 +39,53 @@ def _ngrams(data: EncodedData, key: Callable[[Scores], float]) -> tuple[str, Sco
         ) from error
     rng = np.random.default_rng(0)
     order = rng.permutation(len(data.texts("train")))[:MOST_TEXTS]
-    texts, labels = _texts(data, "train", order)
-    held, gold = _texts(data, "validation", np.arange(len(data.texts("validation"))))
+    train, held_out = data.texts("train"), data.texts("validation")
+    texts, held = _spelled(data, train, order), _spelled(data, held_out, np.arange(len(held_out)))
+    weights = train.weights[order]
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"\S+")
     features, unseen = vectorizer.fit_transform(texts), vectorizer.transform(held)
     found = []
     for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=300).fit(features, labels)
-        scores = LabelScores([data.labels.names[k] for k in model.classes_])
-        scores.add([data.every_label[k] for k in gold], model.predict_proba(unseen))
-        found.append(scores.scores())
+        fit = partial(_fit, LogisticRegression(C=strength, max_iter=300), features, unseen, weights)
+        found.append(_score_sets(data, order, fit) if train.label_sets is not None else _score_labels(data, order, fit))
     return "TF-IDF and logistic regression", max(found, key=key)
+
+
+def _fit(model: Any, features: Any, unseen: Any, weights: Floats, gold: Ints) -> tuple[Ints, Floats]:  # noqa: ANN401
+    """The classes that occur, [C], and their probabilities for what is unseen, [B, C]."""
+    if len(np.unique(gold)) < 2:
+        return gold[:1], np.ones((unseen.shape[0], 1))
+    model.fit(features, gold, weights)
+    return model.classes_, model.predict_proba(unseen)
+
+
+def _score_labels(data: EncodedData, order: Ints, fit: Callable[[Ints], tuple[Ints, Floats]]) -> Scores:
+    classes, shares_BC = fit(data.texts("train").labels[order])
+    scores = LabelScores([data.labels.names[k] for k in classes])
+    scores.add([data.every_label[k] for k in data.texts("validation").labels], shares_BC)
+    return scores.scores()
+
+
+def _score_sets(data: EncodedData, order: Ints, fit: Callable[[Ints], tuple[Ints, Floats]]) -> Scores:
+    """One regression for each label, of those that have it against the rest."""
+    names = data.labels.names
+    has_NK, gold_NK = (_label_sets(data, split) for split in ("train", "validation"))
+    shares = []
+    for k in range(len(names)):
+        classes, shares_BC = fit(has_NK[order, k])
+        shares.append(shares_BC @ classes)
+    shares_NK = np.stack(shares, 1)
+    scores = MultiLabelScores(names, thresholds_K=best_thresholds(shares_NK))
+    scores.add([join_labels(data.every_label[k] for k in np.flatnonzero(own)) for own in gold_NK], shares_NK)
+    return scores.scores()
+
+
+def _label_sets(data: EncodedData, split: str) -> Ints:
+    """1 where a text has a label, [B, K], with those that only validation has."""
+    sets = data.texts(split).label_sets
+    assert sets is not None, "texts may have several labels"
+    padded = pad([sets[place] for place in range(len(sets.lengths))], NO_TARGET)
+    return multi_hot(padded, len(data.every_label)).astype(int)
 
 
 def _usual_tags(data: EncodedData) -> tuple[str, Scores]:
@@ -63,7 +105,5 @@ def _usual_tags(data: EncodedData) -> tuple[str, Scores]:
     return "each word's usual tag", scores.scores()
 
 
-def _texts(data: EncodedData, split: str, places: Ints) -> tuple[list[str], list[int]]:
-    encoded = data.texts(split)
-    examples = [encoded[int(place)] for place in places]
-    return [data.tokenizer.decode(example.ids) for example in examples], [example.label for example in examples]
+def _spelled(data: EncodedData, texts: EncodedTexts, places: Ints) -> list[str]:
+    return [data.tokenizer.decode(texts[int(place)].ids) for place in places]

@@ -20,6 +20,7 @@ from lstmtext.bundle import is_bundle
 from lstmtext.config import Settings
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output, replacing
+from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.train.runs import OWNER_ONLY
@@ -65,7 +66,7 @@ def search(job: Search, remark: Talk) -> Found:
     """
     check_output(job.output, is_bundle)
     task = TASKS[job.data.task]
-    name, own = baseline_scores(job.data, lambda scores: signed_score(scores, job.metric or task.shown[0]))
+    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job))
     metric = job.metric or (first_of(task.shown, own)[0] if own else task.shown[0])
     baseline = score_of(own, metric) if own else None
     if baseline is not None:
@@ -82,6 +83,11 @@ def search(job: Search, remark: Talk) -> Found:
             raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
         raise Interrupted("interrupted; no trial was completed") from error
     return _finish(job, study, metric, name, baseline)
+
+
+def _signed(scores: Scores, job: Search) -> float:
+    """A score that is better the higher it is: the one to search for."""
+    return signed_score(scores, job.metric or first_of(TASKS[job.data.task].shown, scores)[0])
 
 
 def search_folder(output: Path) -> Path:

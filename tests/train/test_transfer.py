@@ -172,3 +172,26 @@ def test_the_outside_tag_alone_is_no_label_in_common(going_on, tag_bundle):
     job, _, said = going_on(tag_bundle, text, "drugs.conll")
     assert job.data.labels.names == ("B-DRUG", "O")
     assert "are not in the data" in said
+
+
+def test_several_labels_a_text_go_on_too(run_here, tiny, tmp_path):
+    old = "text,label\n" + "".join(
+        f"the {'bad lamp' if n % 2 else 'fine soup'} {n},{'light|waste' if n % 2 else ''}\n" for n in range(40)
+    )
+    new = "text,label\n" + "".join(
+        f"the {'wet floor' if n % 2 else 'bad lamp'} {n},{'water' if n % 2 else 'light|waste'}\n" for n in range(24)
+    )
+    for name, text in {"old": old, "new": new}.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    words = ["--epochs", 4, "--set", "train.precision=float32", "--threads", 1]
+    done = run_here("train", tmp_path / "old.csv", "--multi-label", "-o", tmp_path / "old", *words, *tiny)
+    assert done.code == 0, done.err
+    words += ["--encoder", tmp_path / "old", "--replay", tmp_path / "old.csv"]
+    done = run_here(
+        "train", tmp_path / "new.csv", "-o", tmp_path / "new", *words
+    )  # the old bundle says what cells hold
+    assert done.code == 0, done.err
+    bundle = load_bundle(tmp_path / "new")
+    assert bundle.info.heads["labels"].labels == ("light", "waste", "water")
+    assert "new data, 2 records: micro_f1" in done.err
+    assert len(bundle.arrays("heads.labels.")["thresholds_K"]) == 3

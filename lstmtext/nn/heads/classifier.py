@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from lstmtext.config import Settings
 from lstmtext.nn.encoder import Encoding
+from lstmtext.nn.heads.label_losses import nats_of_one, nats_of_sets
 from lstmtext.nn.pooling import Pooling
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Floats, Ints
-from lstmtext.text.examples import TextBatch
+from lstmtext.text.examples import TextBatch, multi_hot
+from lstmtext.text.labels import THRESHOLD
 from lstmtext.text.lexical import SHORTEST
 
 
@@ -61,15 +63,19 @@ class Classifier(nn.Module):
         self.factors: Tensor
         self.register_buffer("factors", torch.ones(2))
         """What the encoder's logits and the bypass's are multiplied by; 1 while training."""
-        self.weights_K: Tensor
-        self.register_buffer("weights_K", torch.ones(labels), persistent=False)
-        """How much a text of each label counts in the loss."""
-        self._weights: Floats = np.ones(labels)
+        if own.multi_label:
+            self.thresholds_K: Tensor
+            self.register_buffer("thresholds_K", torch.full((labels,), THRESHOLD))
+            """Probabilities above which a text has a label; the validation data decide."""
+        self.weights: Tensor
+        self._weights: Floats = np.ones((2, labels) if own.multi_label else labels)
+        self.register_buffer("weights", torch.from_numpy(self._weights).float(), persistent=False)
+        """How much a text of each label counts in the loss, [K], or the no and yes of each of several, [2, K]."""
 
-    def weigh(self, weights_K: Floats) -> None:
-        """Let a text of each label count so much in the loss."""
-        self._weights = weights_K
-        self.weights_K.copy_(torch.from_numpy(weights_K))
+    def weigh(self, weights: Floats) -> None:
+        """Let a text of each label, or the no and yes of each, count so much in the loss."""
+        self._weights = weights
+        self.weights.copy_(torch.from_numpy(weights))
 
     def forward(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, Tensor | None]:
         """Logits [B, K] of the encoder's side and of the bypass."""
@@ -85,20 +91,24 @@ class Classifier(nn.Module):
         return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
 
     def count(self, batch: TextBatch) -> float:
-        """Summed weights of the texts of a batch."""
-        return float(self._weights[batch.labels_B].sum())
+        """Summed weights of the texts of a batch, each times its label's, or the mean of all labels' no or yes."""
+        if self.settings.multi_label:
+            has_BK = multi_hot(batch.labels_BL, self.output.out_features)
+            own_B = np.where(has_BK, self._weights[1], self._weights[0]).mean(1)
+        else:
+            own_B = self._weights[batch.labels_B]
+        return float((own_B * batch.weights_B).sum())
 
     def loss(self, encoding: Encoding, batch: TextBatch) -> tuple[Tensor, float]:
-        """Summed weighted cross-entropy of the encoder's side in nats, and the sum of the weights."""
+        """Summed weighted nats of the encoder's side, and the sum of the weights."""
         logits_BK = self._encoder_logits(encoding)
-        labels_B = tensor(batch.labels_B, logits_BK.device)
-        smoothing = self.settings.label_smoothing
-        if self.settings.focal:
-            nats_B = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="none")
-            sure_B = logits_BK.softmax(1).gather(1, labels_B[:, None])[:, 0]
-            return ((1 - sure_B) ** self.settings.focal * nats_B).sum(), self.count(batch)
-        nats = F.cross_entropy(logits_BK, labels_B, weight=self.weights_K, reduction="sum", label_smoothing=smoothing)
-        return nats, self.count(batch)
+        if self.settings.multi_label:
+            has_BK = torch.from_numpy(multi_hot(batch.labels_BL, logits_BK.shape[1])).to(logits_BK.device)
+            nats_B = nats_of_sets(logits_BK, has_BK, self.weights, self.settings)
+        else:
+            nats_B = nats_of_one(logits_BK, tensor(batch.labels_B, logits_BK.device), self.weights, self.settings)
+        weights_B = torch.from_numpy(batch.weights_B).to(nats_B)
+        return (nats_B * weights_B).sum(), self.count(batch)
 
     def _encoder_logits(self, encoding: Encoding) -> Tensor:
         logits_BK: Tensor = self.output(self.dropout(self.pooling(encoding)))
