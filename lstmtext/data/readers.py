@@ -34,6 +34,8 @@ READERS = ("text", *ROW_READERS, *SENTENCE_READERS)
 
 PASSAGE_CHARACTERS = 1 << 10
 """Running text is read in pieces of about this size, cut at line ends."""
+SHOWN = 40
+"""Characters of a wrong value that an error shows."""
 MOST_WEIGHT = 1e9
 """What a row may count at most, so that sums of weights stay exact enough."""
 
@@ -209,6 +211,7 @@ def _weight(row: Row, column: str, place: str) -> float:
             number = float(cast(str, value))
     if not 0 <= number <= MOST_WEIGHT:
         empty = value is None or (isinstance(value, str) and not value.strip())
-        found = f"'{column}' is empty" if empty else f"'{column}' holds {value!r}"
+        shown = repr(value) if len(repr(value)) <= SHOWN else repr(value)[: SHOWN - 1] + "…"
+        found = f"'{column}' is empty" if empty else f"'{column}' holds {shown}"
         raise DataError(place, found, expected=f"a number from 0 to {MOST_WEIGHT:g}: how much the row counts")
     return number

@@ -32,7 +32,7 @@ def test_weights_are_numbers_or_their_spelling(tmp_path: Path):
         ('""', "'w' is empty"), ("null", "'w' is empty"), ("-1", "'w' holds -1"), ('"-0.1"', "'w' holds '-0.1'"),
         ('"nan"', "'w' holds 'nan'"), ('"inf"', "'w' holds 'inf'"), ('"much"', "'w' holds 'much'"),
         ("true", "'w' holds True"), ("[1]", "'w' holds [1]"), ("1e10", "'w' holds 10000000000.0"),
-        (f"1{'0' * 400}", f"'w' holds 1{'0' * 400}"),
+        (f"1{'0' * 400}", f"'w' holds 1{'0' * 38}…"),
     ],
 )  # fmt: skip
 def test_a_weight_that_is_none_is_named_with_its_line(tmp_path: Path, value: str, found: str):
