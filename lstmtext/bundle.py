@@ -52,9 +52,11 @@ class BundleInfo:
     vocabulary_size: int
     parameters: int
     training: dict[str, object]
-    """How the training went: epochs, seconds, tokens, precision, device, interrupted."""
+    """How the training went: epochs, tokens, precision, device, interrupted."""
     data: dict[str, object]
     """What it was trained on: files with their SHA-256, records, label counts."""
+    changes: list[str] = field(default_factory=list)
+    """What going on from another bundle changed."""
     runtime: dict[str, object] = field(default_factory=dict)
     """Precision of the graph, and the validation scores that it was chosen by."""
 
@@ -196,8 +198,8 @@ def model_card(name: str, info: BundleInfo) -> str:
         f"- {info.parameters:,} parameters, {encoder.layers} x {encoder.hidden_size} LSTM units ({encoder.directions})"
     ]
     lines += [f"- {info.vocabulary_size:,} tokens ({info.settings.text.unit})", "", "## Training", ""]
-    lines += [f"- {key}: {value}" for key, value in info.training.items() if not isinstance(value, list)]
-    lines += [f"- {text}" for value in info.training.values() if isinstance(value, list) for text in value]
+    lines += [f"- {key}: {value}" for key, value in info.training.items()]
+    lines += [f"- {change}" for change in info.changes]
     lines += ["", "## Runtime", ""] + [f"- {key}: {value}" for key, value in info.runtime.items()]
     lines += ["", "## Data", ""] + [f"- {key}: {value}" for key, value in info.data.items()]
     return "\n".join(lines) + "\n"

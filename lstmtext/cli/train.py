@@ -25,7 +25,10 @@ Data = Annotated[
 Encoder = Annotated[str, typer.Option("--encoder", help="A bundle to go on from; none is from scratch.")]
 Replay = Annotated[
     list[str] | None,
-    typer.Option("--replay", help="Old data, a part of which is learned again beside the new; with --encoder."),
+    typer.Option(
+        "--replay",
+        help="With --encoder: old data, a part of which is learned again, each row counting 1.",
+    ),
 ]
 Resume = Annotated[
     Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")

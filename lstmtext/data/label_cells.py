@@ -44,10 +44,3 @@ class LabelCells:
         hidden = held_out and not set(held.names) <= set(known.names)
         hint = f"the rows of others {HELD_OUT}" if hidden else ""
         raise DataError(place, found, expected="at least " + ("one" if self.several else "two"), hint=hint)
-
-
-def check_weights(column: str | None, weights: Iterable[float], place: str, *, held_out: bool) -> None:
-    """Raise DataError where no training row counts; without a column of weights, all do."""
-    if column is not None and not any(weights):
-        found = f"'{column}' is 0 in every training row"
-        raise DataError(place, found, expected="a row that counts", hint=f"other rows {HELD_OUT}" if held_out else "")

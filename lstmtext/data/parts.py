@@ -1,13 +1,13 @@
 """The training and the validation records of a plan: read, held out, and mixed with old ones."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lstmtext.config import Settings, TaskName
+from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.arrow import write_rows
 from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.sources import Source
@@ -22,6 +22,15 @@ Rows = Callable[[Sequence[Source]], Iterator[dict[str, object]]]
 
 
 @dataclass(frozen=True)
+class KnownHead:
+    """What a head that may go on asks of data: it keeps its labels or tags, and settings that decide its shape."""
+
+    place: Path
+    labels: tuple[str, ...]
+    shape: Mapping[str, Setting]
+
+
+@dataclass(frozen=True)
 class DataPlan:
     """What to read, and how."""
 
@@ -33,8 +42,8 @@ class DataPlan:
     """A tokenizer to reuse; None learns one from the training texts."""
     replay: tuple[Source, ...] = ()
     """Old data, of which a part is mixed into training and validation."""
-    known: tuple[str, ...] = ()
-    """Labels or tags of the model to go on from."""
+    head: KnownHead | None = None
+    """The head that may go on with the data."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +68,8 @@ def read_parts(
 ) -> Parts:
     """Training and validation records; without validation data, a part of the training data is held out.
 
-    Of the data to replay, at most `transfer.replay` times as many records as are new are drawn by chance, and a part of
-    them is held out too. Raises DataError where there are too few records.
+    Of the data to replay, at most `transfer.replay` times as many records as are new are drawn by chance (running text
+    in one piece), and a part of them is held out too. Raises DataError where there are too few records.
     """
     import datasets
 
@@ -80,8 +89,9 @@ def read_parts(
     old = write_rows(rows(plan.replay), work / "read-replay.arrow", features)
     most = round(settings.transfer.replay * len(train))
     if len(old) > most:
-        chosen = np.random.default_rng(settings.train.seed).permutation(len(old))[:most]
-        old = old.select(range(most) if contiguous else np.sort(chosen))
+        rng = np.random.default_rng(settings.train.seed)
+        first = int(rng.integers(len(old) - most + 1))
+        old = old.select(range(first, first + most) if contiguous else np.sort(rng.permutation(len(old))[:most]))
     if len(old) < 2:
         raise DataError(
             plan.replay[0].place(), f"{len(old)} records to replay", expected="at least two", hint="see transfer.replay"

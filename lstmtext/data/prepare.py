@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.arrow import CHUNK, values_of, write_rows
 from lstmtext.data.encoded import EncodedData, Facts
-from lstmtext.data.label_cells import LabelCells, check_weights
+from lstmtext.data.label_cells import LabelCells
 from lstmtext.data.parts import DataPlan, Parts, read_parts
 from lstmtext.data.ragged import Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
@@ -58,15 +58,21 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
     read = partial(read_texts, columns=plan.columns, labelled=True, multi_label=cells.several, found=columns)
 
     def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
+        records = counting = 0
         for record in read(sources, weighted=sources is plan.train):
-            yield {"text": record.text, "label": record.label, "weight": record.weight}
+            records += 1
+            if record.weight:  # what does not count is not read at all, so that it decides nothing else either
+                counting += 1
+                yield {"text": record.text, "label": record.label, "weight": record.weight}
+        if records and not counting:
+            found = f"'{plan.columns.weight}' is 0 in every training row"
+            raise DataError(sources[0].place(), found, expected="a row that counts")
 
     features = {"text": "string", "label": "string", "weight": "float64"}
     parts = read_parts(plan, settings, work, rows, features, key="label")
     train, valid = parts.train, parts.valid
     place, held_out = plan.train[0].place(), not plan.valid
-    check_weights(plan.columns.weight, values_of(train, "weight"), place, held_out=held_out)
-    names = _labels(plan, settings, cells.names(train.unique("label")))
+    names, settings = _going_on(plan, settings, cells.names(train.unique("label")))
     held = Labels.collect(cells.names(valid.unique("label")))
     cells.check(names, held, place, held_out=held_out)
     settings, tokenizer = _tokenizer(plan, settings, lambda: values_of(train, "text"))
@@ -95,25 +101,31 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> EncodedDat
 def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
     def rows(sources: Sequence[Source]) -> Iterator[dict[str, object]]:
         for sentence in read_sentences(sources, plan.columns):
-            yield {"words": sentence.words, "tags": sentence.tags}
+            yield {"words": sentence.words, "tags": sentence.tags, "old": sources is plan.replay}
 
-    features = {"words": ["string"], "tags": ["string"]}
+    features = {"words": ["string"], "tags": ["string"], "old": "bool"}
     parts = read_parts(plan, settings, work, rows, features)
     train, valid = parts.train, parts.valid
-    scheme = detect_scheme(train["tags"])
-    names = _labels(plan, settings, (tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0]))
+    pairs = list(zip(train["tags"], train["old"], strict=True))
+    schemes = [detect_scheme(tags for tags, own in pairs if own == old) for old in (False, True)]
+
+    def bio(part: Iterable[tuple[list[str], bool]]) -> list[tuple[list[str], int]]:
+        return [to_bio(tags, schemes[old]) for tags, old in part]
+
+    counts = Counter(tag for tags, _ in bio(pairs) for tag in tags)
+    names, settings = _going_on(plan, settings, counts)
     if len(names) < 2:
         found = f"only one tag, '{names.names[0]}'" if names.names else "no words"
         raise DataError(plan.train[0].place(), found, expected="at least two tags")
     settings, tokenizer = _tokenizer(
         plan, settings, lambda: (" " + " ".join(words) for words in values_of(train, "words"))
     )
-    held = Labels.collect(tag for tags in valid["tags"] for tag in to_bio(tags, scheme)[0])
+    held = Labels.collect(tag for tags, _ in bio(zip(valid["tags"], valid["old"], strict=True)) for tag in tags)
     every = _with_unknown(plan, names, held, "tags")
     facts = Counter[str]()
 
     def encode(chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        converted = [to_bio(tags, scheme) for tags in chunk["tags"]]
+        converted = bio(zip(chunk["tags"], chunk["old"], strict=True))
         known = [[every.id(tag) for tag in tags] for tags, _ in converted]
         examples = sentence_examples(tokenizer, chunk["words"], known)
         facts["repaired_tags"] += sum(repaired for _, repaired in converted)
@@ -130,9 +142,8 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Encode
         "tags": ["int32"],
     }
     tables = _encode_splits(parts, work, encode, columns)
-    counts = Counter(tag for tags in train["tags"] for tag in to_bio(tags, scheme)[0])
     made = _finish(plan, parts, settings, tokenizer, tables, facts, names, counts)
-    return replace(made, facts=replace(made.facts, scheme=scheme, unknown=every.names[len(names) :]))
+    return replace(made, facts=replace(made.facts, scheme=schemes[0], unknown=every.names[len(names) :]))
 
 
 def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
@@ -173,11 +184,17 @@ _PREPARERS: dict[TaskName, Callable[[DataPlan, Settings, Path], EncodedData]] = 
 }
 
 
-def _labels(plan: DataPlan, settings: Settings, seen: Iterable[str]) -> Labels:
-    """The labels of the training records, and those of the model to go on from unless it is about something else."""
-    found = Labels.collect(seen)
-    shares = any(name in found for name in plan.known if name != OUTSIDE)
-    return Labels.collect((*found.names, *plan.known)) if shares or settings.transfer.head == "keep" else found
+def _going_on(plan: DataPlan, settings: Settings, seen: Iterable[str]) -> tuple[Labels, Settings]:
+    """The labels of the training records; where a head goes on with them, also its labels, and settings of its shape.
+
+    It does unless it is about something else. Raises UsageError where the user chose another shape.
+    """
+    found, head = Labels.collect(seen), plan.head
+    shares = head is not None and any(name in found for name in head.labels if name != OUTSIDE)
+    if head is None or not (shares or settings.transfer.head == "keep"):
+        return found, settings
+    reason = f"{head.place} has; --set transfer.head=new takes its encoder alone"
+    return Labels.collect((*found.names, *head.labels)), with_kept(settings, plan.task, head.shape, reason)
 
 
 def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Labels:

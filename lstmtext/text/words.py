@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import regex
 
-_EMOJI = "[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]?"
-"""One sign and what changes its look or its colour."""
+_EMOJI = r"\p{Extended_Pictographic}" "[\ufe0f\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]*"
+"""One sign and what changes its look, its colour or its flag."""
 WORD_PATTERN = "|".join(
     (
         r"https?://\S+|www\.\S+",

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from lstmtext.bundle import GRAPH
 from lstmtext.data.encoded import EncodedData
 from lstmtext.decoding.viterbi import FORBIDDEN
 from lstmtext.metrics import Scores
@@ -16,7 +15,7 @@ from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.train.job import TrainJob
 from lstmtext.train.quantize import graph_scores
-from lstmtext.train.transfer import OldHead, old_head
+from lstmtext.train.transfer import OldHead
 
 MOST_LABELS = 10
 """Labels whose F1 is told, those that moved most."""
@@ -40,11 +39,10 @@ class _Widened:
 
 def changes(job: TrainJob, graph: bytes, head: Arrays) -> list[str]:
     """What changed, in words: each score before and now; nothing where no head went on."""
-    bundle, data = job.encoder, job.data
-    before = old_head(bundle, data.task, job.settings, data.labels) if bundle else None
-    if bundle is None or before is None:
+    before, data = job.before, job.data
+    if before is None:
         return []
-    engines = _Widened(Engine(bundle.folder / GRAPH), before, len(data.labels)), Engine(graph)
+    engines = _Widened(Engine(before.graph), before, len(data.labels)), Engine(graph)
     old = before.widened({name: np.zeros_like(array) for name, array in head.items()})
     told = []
     for name, part in _parts(data):

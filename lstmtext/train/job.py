@@ -11,6 +11,7 @@ from lstmtext.data.plan import DataRequest
 from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.runs import RunFolder
+from lstmtext.train.transfer import OldHead
 
 FROM_SCRATCH = "none"
 
@@ -35,6 +36,8 @@ class TrainJob:
     head: str | None = None
     encoder: Bundle | None = None
     """A bundle whose encoder and tokenizer to start from."""
+    before: OldHead | None = None
+    """The head of that bundle, if it goes on."""
     run: RunFolder | None = None
     """Where checkpoints go."""
     about: dict[str, Any] = field(default_factory=dict)

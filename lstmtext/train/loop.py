@@ -136,7 +136,7 @@ class Trainee:
             with self._gradients_later() if index < len(batches) - 1 else nullcontext():
                 with autocast(self.model.device, self.precision):
                     total, position.carried = self.shared(batch, position.carried)
-                losses.append(total / max(1.0, count))
+                losses.append(total / (count or 1.0))
                 torch.autograd.backward(losses[-1] * self.ranks.size)  # which averages over the ranks
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()

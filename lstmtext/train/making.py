@@ -10,7 +10,6 @@ from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, 
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.job import TrainJob
 from lstmtext.train.ranks import Ranks
-from lstmtext.train.transfer import old_head
 from lstmtext.train.weighting import class_weights
 
 
@@ -41,10 +40,9 @@ def make_model(job: TrainJob) -> Model:
     if fixed is not None:
         set_fixed(model, fixed.tensors)
         return model
-    before = None
+    before = job.before
     if job.encoder is not None:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
-        before = old_head(job.encoder, data.task, job.settings, data.labels)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
         counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
         learned_N = counts_N >= job.settings.tag.bypass_least

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -21,6 +22,8 @@ from torch.nn.parallel import DistributedDataParallel
 from lstmtext.errors import UserError
 
 Value = TypeVar("Value")
+PATIENCE = timedelta(days=1)
+"""How long ranks wait while another encodes data or validates; one that is gone is found out at once."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Ranks:
     size: int = 1
     local: int = 0
     """Its number on this host, which is that of its GPU."""
+    host: int = 0
     restarts: int = 0
     """How often `torchrun` has started all processes anew."""
     control: Any = None
@@ -105,7 +109,8 @@ def joined_ranks() -> Iterator[Ranks]:
     try:
         restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
         _meet(restarts)
-        yield Ranks(dist.get_rank(), size, local, restarts, dist.new_group(backend="gloo"))
+        control = dist.new_group(backend="gloo", timeout=PATIENCE)
+        yield Ranks(dist.get_rank(), size, local, int(os.environ.get("GROUP_RANK", "0")), restarts, control)
     except RuntimeError as error:
         if not _lost(error):
             raise

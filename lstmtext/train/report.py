@@ -72,7 +72,7 @@ def write_report(
         figures.append(_figure("Validation: rows are gold, columns predicted", lambda axes: _confusion(axes, head)))
     scores = {score: f"{value:.4f}" for score, value in head.scores.items() if isinstance(value, float)}
     facts = {**scores, "head": name, "task": head.task, **info.training}
-    facts |= {key: "\n".join(value) for key, value in info.training.items() if isinstance(value, list)}
+    facts |= {"changes": "\n".join(info.changes)} if info.changes else {}
     misses = [(miss.text, miss.gold, miss.predicted, f"{miss.weight:.2f}") for miss in worst]
     page = [
         "<!doctype html>",

@@ -1,7 +1,6 @@
 """From what a command line says of a training to a job, with the data prepared."""
 
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from lstmtext.config import Settings, TaskName
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
-from lstmtext.errors import DataError, UsageError
+from lstmtext.errors import DataError, UsageError, UserError
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_training
 from lstmtext.text.tokenizer import Tokenizer
@@ -18,9 +17,20 @@ from lstmtext.train.before import machine_of, records_of
 from lstmtext.train.job import FROM_SCRATCH, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
-from lstmtext.train.transfer import head_for, old_head, with_bundle
+from lstmtext.train.transfer import (
+    OldHead,
+    head_for,
+    heads_of,
+    old_head,
+    same_kind,
+    with_encoder,
+    with_head_for_encoded,
+)
 
 ENCODED = "encoded"
+KEEPS = "--set transfer.head=keep keeps its head"
+USUAL_WEIGHTS = (0.1, 10.0)
+"""Between these, weights of rows need no remark."""
 ChooseSettings = Callable[[TaskName], Settings]
 """Settings of a task, once the data have told which it is."""
 
@@ -46,19 +56,13 @@ def make_job(
     def make() -> tuple[EncodedData, Settings]:
         return _prepared(request, choose, encoder, work, remark, tokenizer)
 
-    alone = ranks.size == 1 or is_encoded(Path(request.data.data[0]))
-    data, settings = make() if alone else _once_a_host(ranks, work, make)
-    if data.facts.repaired_tags:
-        remark(f"broken tags repaired: {data.facts.repaired_tags}")
-    if data.facts.truncated:
-        remark(f"texts cut to {settings.text.max_tokens} tokens (text.max_tokens): {data.facts.truncated}")
-    if data.facts.unknown_labels:
-        names = ", ".join(data.facts.unknown[:5])
-        remark(f"validation labels or tags that do not occur in training: {data.facts.unknown_labels} ({names})")
-    head = request.head
+    encoded = is_encoded(Path(request.data.data[0]))
+    data, settings = make() if ranks.size == 1 or encoded else _once_a_host(ranks, work, make)
+    for text in _remarks(request, data, settings, encoded=encoded):
+        remark(text)
+    before = old_head(encoder, data.task, settings, data.labels) if encoder else None
     if encoder is not None:
-        head, told = _taken(encoder, request.head, data, settings)
-        remark(told)
+        remark(_taken(encoder, before, data, settings, encoded=encoded))
     fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
     set_threads(fitted.train)
     fingerprint = data.fingerprint()
@@ -71,37 +75,78 @@ def make_job(
         "machine": machine_of(ranks),
         "tokenizer": data.tokenizer.to_json(),
     }
-    return TrainJob(data, fitted, request.output, head, encoder, about=about, ranks=ranks)
+    head = request.head or (before.name if before else None)
+    return TrainJob(data, fitted, request.output, head, encoder, before, about=about, ranks=ranks)
+
+
+def _remarks(request: TrainRequest, data: EncodedData, settings: Settings, *, encoded: bool) -> Iterator[str]:
+    """What the user should know of the data."""
+    facts, train = data.facts, settings.train
+    if facts.repaired_tags:
+        yield f"broken tags repaired: {facts.repaired_tags}"
+    if facts.truncated:
+        yield f"texts cut to {settings.text.max_tokens} tokens (text.max_tokens): {facts.truncated}"
+    if facts.unknown_labels:
+        names = ", ".join(facts.unknown[:5])
+        yield f"validation labels or tags that do not occur in training: {facts.unknown_labels} ({names})"
+    held = len(data.tables["validation"]) - facts.replayed_held
+    every = len(data.tables["train"]) - facts.replayed + held
+    if not request.data.valid and not encoded and train.validation_share * every > held >= train.validation_records:
+        yield f"held out for validation: {held:,} records (train.validation_records)"
+    if "weight" in facts.columns:
+        mean = float(data.texts("train").weights.mean())
+        if not USUAL_WEIGHTS[0] <= mean <= USUAL_WEIGHTS[1]:
+            yield f"rows count {mean:.3g} on average; n-grams are fitted best where that is about 1"
 
 
 def _once_a_host(
     ranks: Ranks, work: Path, make: Callable[[], tuple[EncodedData, Settings]]
 ) -> tuple[EncodedData, Settings]:
-    """What one process of each host makes; all of that host map the same files, and each reads its own records."""
-    place, settings = work / ENCODED, None
+    """What one process of each host makes; all of that host map the same files, and each reads its own records.
+
+    Where it cannot be made, the one that tried says why, and the others leave.
+    """
+    place, settings, failed = work / ENCODED, None, None
     if ranks.local == 0:
-        data, settings = make()
-        save_encoded(data, place)
-    made = ranks.gathered((platform.node(), settings, place))
-    place, settings = next((at, own) for host, own, at in made if host == platform.node() and own is not None)
+        try:
+            data, settings = make()
+            save_encoded(data, place)
+        except UserError as error:
+            failed = error
+    made = ranks.gathered((ranks.host, settings, place, failed and int(failed.exit_code)))
+    if failed is not None:
+        raise failed
+    for *_, code in made:
+        if code is not None:
+            raise SystemExit(code)
+    place, settings = next((at, own) for host, own, at, _ in made if host == ranks.host and own is not None)
     return load_encoded(place), settings
 
 
-def _taken(encoder: Bundle, head: str | None, data: EncodedData, settings: Settings) -> tuple[str | None, str]:
-    """The name of the head to train, and what is taken from a bundle to start from, in words."""
-    found = head_for(encoder, data.task, settings)
-    if found is None or old_head(encoder, data.task, settings, data.labels) is None:
-        own = f"; its labels ({', '.join(found[1].labels[:5])}) are not in the data" if found else ""
-        more = "; --set transfer.head=keep keeps its head" if found else ""
-        return head, f"the encoder of {encoder.folder} goes on{own}{more}"
-    name, old = found
-    counts = data.facts.label_counts
-    lists = {
-        "new": [label for label in counts if label not in old.labels],
-        "kept without a record": [label for label in old.labels if not counts[label]],
-    }
-    told = "".join(f"; {kind}: {', '.join(labels)}" for kind, labels in lists.items() if labels)
-    return head or name, f"the whole of {encoder.folder} goes on, head '{name}' too{told}"
+def _taken(encoder: Bundle, before: OldHead | None, data: EncodedData, settings: Settings, *, encoded: bool) -> str:
+    """What is taken from a bundle to start from, in words. Raises UsageError for a head that cannot be kept."""
+    task, place = data.task, encoder.folder
+    if before is not None:
+        counts = data.facts.label_counts
+        lists = {
+            "new": [label for label in counts if label not in before.labels],
+            "kept without a record": [label for label in before.labels if not counts[label]],
+        }
+        told = "".join(f"; {kind}: {', '.join(labels)}" for kind, labels in lists.items() if labels)
+        return f"the whole of {place} goes on, head '{before.name}' too{told}"
+    heads = heads_of(encoder, task)
+    reason, hint = "", ""
+    if heads and not same_kind(encoder, task, settings):
+        several = encoder.info.settings.classify.multi_label
+        reason = f"its head gives {'several labels' if several else 'one label'} a text"
+    elif heads and encoded:
+        reason, hint = "the data were encoded without its labels, or otherwise", "raw files would keep its head"
+    elif heads:
+        reason, hint = f"its labels ({', '.join(heads[0][1].labels[:5])}) are not in the data", KEEPS
+    if settings.transfer.head == "keep":
+        raise UsageError("--set transfer.head=keep", reason or f"{place} has no head for {task}", hint=hint)
+    said = [f"the encoder of {place} goes on"]
+    return "; ".join([*said, *(text for text in (reason, hint) if text and settings.transfer.head == "auto")])
 
 
 def _prepared(
@@ -123,9 +168,9 @@ def _prepared(
         remark(text)
     settings = choose(plan.task)
     if encoder is not None:
-        settings = with_bundle(settings, plan.task, encoder)
-        head = head_for(encoder, plan.task, settings)
-        plan = replace(plan, tokenizer=encoder.tokenizer, known=head[1].labels if head else ())
+        settings = with_encoder(settings, plan.task, encoder)
+        found = head_for(encoder, plan.task, settings)
+        plan = replace(plan, tokenizer=encoder.tokenizer, head=found and found[1])
     elif tokenizer:
         plan = replace(plan, tokenizer=Tokenizer.from_json(tokenizer, request.output))
     data = prepare(plan, settings, work)
@@ -142,13 +187,14 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
         raise UsageError("--task", f"found {request.task}", expected=f"{task}, as {request.data[0]} was encoded for")
     given = {
         "--valid": request.valid,
-        "--replay": request.replay,
         "--format": request.format,
         "--text-column": request.columns.text,
         "--label-column": request.columns.label,
         "--tag-column": request.columns.tag,
         "--weight-column": request.columns.weight,
     }
+    if request.replay:
+        raise UsageError("--replay", f"{request.data[0]} is encoded already", hint="give train the raw files")
     for flag, value in given.items():
         if value:
             raise UsageError(flag, f"{request.data[0]} is encoded already", hint="give it to lstmtext preprocess")
@@ -166,4 +212,4 @@ def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, enco
         return settings
     if encoder.tokenizer.to_json() != data.tokenizer.to_json():
         raise UsageError("--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files")
-    return with_bundle(settings, data.task, encoder)
+    return with_head_for_encoded(with_encoder(settings, data.task, encoder), data, encoder)

@@ -195,8 +195,6 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
     encoder = {name.removeprefix(ENCODER_PREFIX): a for name, a in every.items() if name.startswith(ENCODER_PREFIX)}
     own = {name.removeprefix("head."): array for name, array in every.items() if name.startswith("head.")}
     graph, runtime = choose_graph(data, settings, encoder, own, scores)
-    if told := changes(job, graph, own):
-        training = {**training, "changes": told}
     facts = data.facts
     info = BundleInfo(
         settings=settings,
@@ -204,6 +202,7 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
         vocabulary_size=data.tokenizer.size,
         parameters=parameters,
         training=training,
+        changes=changes(job, graph, own),
         data={
             "files": facts.sources,
             "columns": facts.columns,

@@ -115,9 +115,8 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
         info = train(job, tracker)
     finally:
         tracker.close()
-    changed = info.training.get("changes", []) if info else []
-    for text in changed if isinstance(changed, list) else []:
-        listener.noted(text)
+    for change in info.changes if info else ():
+        listener.noted(change)
     if info is None or job.run is None or not job.settings.train.report:
         return
     path, worst = report_path(job.output), worst_records(job.data, load_bundle(job.output))

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmtext.bundle import Bundle, HeadInfo
+from lstmtext.bundle import GRAPH, Bundle, HeadInfo
 from lstmtext.config import Setting, Settings, TaskName
+from lstmtext.data.encoded import EncodedData
+from lstmtext.data.parts import KnownHead
 from lstmtext.resolve import with_kept
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.labels import Labels
 
 ENCODER_SIZES = ("directions", "embedding_size", "hidden_size", "layers")
 HEAD_SHAPES: dict[TaskName, tuple[str, ...]] = {
-    "classify": ("multi_label", "pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_buckets"),
+    "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_buckets"),
     "tag": ("bypass", "bypass_buckets"),
     "generate": (),
 }
 """Settings that decide the shapes of a head's weights and what they stand for."""
+ENCODED: dict[TaskName, tuple[str, ...]] = {"classify": ("bypass", "bypass_ngrams", "bypass_characters")}
+"""Those that encoded data have taken into account already."""
 LABEL_AXES = {
     "output.weight": (0,),
     "output.bias": (0,),
@@ -40,9 +44,12 @@ Arrays = dict[str, Floats]
 
 @dataclass(frozen=True)
 class OldHead:
-    """A head that goes on."""
+    """A head that goes on; all of it is in memory, so that its folder may go while the training runs."""
 
+    name: str
+    labels: tuple[str, ...]
     arrays: Arrays
+    graph: bytes
     places_K: Ints
     """Where its labels stand among those of the new head."""
 
@@ -58,32 +65,58 @@ class OldHead:
         return made
 
 
-def head_for(bundle: Bundle, task: TaskName, settings: Settings) -> tuple[str, HeadInfo] | None:
-    """Name and description of the head of a bundle that a training of a task may go on from, if there is one."""
-    own = [(name, head) for name, head in bundle.info.heads.items() if head.task == task]
-    return own[0] if len(own) == 1 and settings.transfer.head != "new" else None
+def heads_of(bundle: Bundle, task: TaskName) -> list[tuple[str, HeadInfo]]:
+    """Names and descriptions of the heads of a task."""
+    return [(name, head) for name, head in bundle.info.heads.items() if head.task == task]
+
+
+def head_for(bundle: Bundle, task: TaskName, settings: Settings) -> tuple[str, KnownHead] | None:
+    """The head of a bundle that a training of a task may go on from, by name, if there is one."""
+    own = heads_of(bundle, task)
+    if len(own) != 1 or settings.transfer.head == "new" or not same_kind(bundle, task, settings):
+        return None
+    sections = bundle.info.settings.as_dict()
+    shape = {f"{task}.{key}": sections[task][key] for key in HEAD_SHAPES[task]}
+    return own[0][0], KnownHead(bundle.folder, own[0][1].labels, shape)
+
+
+def same_kind(bundle: Bundle, task: TaskName, settings: Settings) -> bool:
+    """Whether a bundle's classifier, if it is for one, gives as many labels a text as is wanted: one, or any number."""
+    return task != "classify" or bundle.info.settings.classify.multi_label == settings.classify.multi_label
 
 
 def old_head(bundle: Bundle, task: TaskName, settings: Settings, labels: Labels) -> OldHead | None:
-    """The head of a bundle that goes on in a model of some labels; none where they lack one of its own."""
+    """The head of a bundle that goes on in a model of some settings and labels, where these are those of the head."""
     found = head_for(bundle, task, settings)
     if found is None or not all(name in labels for name in found[1].labels):
         return None
-    places_K = np.array([labels.id(name) for name in found[1].labels], dtype=np.int64)
-    return OldHead(bundle.arrays(f"heads.{found[0]}."), places_K)
+    name, head = found
+    own = settings.as_dict()[task]
+    if any(own[key] != head.shape[f"{task}.{key}"] for key in HEAD_SHAPES[task]):
+        return None
+    places_K = np.array([labels.id(label) for label in head.labels], dtype=np.int64)
+    graph = (bundle.folder / GRAPH).read_bytes()
+    return OldHead(name, head.labels, bundle.arrays(f"heads.{name}."), graph, places_K)
 
 
-def with_bundle(settings: Settings, task: TaskName, bundle: Bundle) -> Settings:
-    """Settings whose text unit and sizes are those of a bundle to start from; dropouts stay.
+def with_encoder(settings: Settings, task: TaskName, bundle: Bundle) -> Settings:
+    """Settings whose text unit and encoder sizes are those of a bundle to start from; dropouts stay.
 
     Raises UsageError where the user chose others.
     """
     old = bundle.info.settings.as_dict()
     kept: dict[str, Setting] = {f"encoder.{key}": old["encoder"][key] for key in ENCODER_SIZES}
     kept |= {"text.unit": old["text"]["unit"], "text.vocabulary_size": bundle.info.vocabulary_size}
-    settings = with_kept(settings, task, kept, f"{bundle.folder} has")
-    if head_for(bundle, task, settings) is None:
+    return with_kept(settings, task, kept, f"{bundle.folder} has")
+
+
+def with_head_for_encoded(settings: Settings, data: EncodedData, bundle: Bundle) -> Settings:
+    """Settings of the shape of a bundle's head, where data that are encoded already allow it to go on."""
+    task = data.task
+    found = head_for(bundle, task, settings)
+    if found is None or not all(name in data.labels for name in found[1].labels):
         return settings
-    shapes = {f"{task}.{key}": old[task][key] for key in HEAD_SHAPES[task]}
-    reason = f"{bundle.folder} has; --set transfer.head=new takes its encoder alone"
-    return with_kept(settings, task, shapes, reason)
+    made, shape = data.settings.as_dict()[task], found[1].shape
+    if any(made[key] != shape[f"{task}.{key}"] for key in ENCODED.get(task, ())):
+        return settings
+    return with_kept(settings, task, shape, f"{bundle.folder} has; --set transfer.head=new takes its encoder alone")

@@ -136,19 +136,19 @@ class _Watcher:
         self._point = -1
 
     def started(self, **_: object) -> None:
-        """See `train.run.Listener`."""
+        """See `train.listener.Listener`."""
 
     def stepped(self, report: StepReport) -> None:
-        """See `train.run.Listener`."""
+        """See `train.listener.Listener`."""
 
     def noted(self, text: str) -> None:
-        """See `train.run.Listener`."""
+        """See `train.listener.Listener`."""
 
     def saving(self) -> None:
-        """See `train.run.Listener`."""
+        """See `train.listener.Listener`."""
 
     def validated(self, validation: Validation) -> None:
-        """See `train.run.Listener`."""
+        """See `train.listener.Listener`."""
         self.seconds = validation.seconds
         point = round(PRUNING_POINTS * validation.report.progress)
         if point == self._point:

@@ -54,8 +54,8 @@ def prepared(folder: Path, content: str, valid: str = ""):
 
 
 def test_training_texts_have_their_weights_and_validation_texts_none(tmp_path: Path):
-    rows = "".join(f"number {n},{'xy'[n % 2]},{n}\n" for n in range(20))
-    data = prepared(tmp_path, "text,label,w\n" + rows)
+    rows = "".join(f"number {n},{'xy'[n % 2]},{n}\n" for n in range(1, 21))
+    data = prepared(tmp_path, "text,label,w\nnothing,z,0\n" + rows)
     texts = data.texts("train")
     spelled = [data.tokenizer.decode(texts[place].ids) for place in range(len(texts))]
     assert [f"number {texts[place].weight:.0f}" for place in range(len(texts))] == [text.strip() for text in spelled]

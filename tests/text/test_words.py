@@ -51,7 +51,14 @@ def test_text_is_cut_as_the_treebanks_cut_it(text: str, words: list[str]):
 
 @pytest.mark.parametrize(
     "sign",
-    ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f44d\U0001f3fd", "\U0001f1f3\U0001f1f4", "\u2764\ufe0f"],
+    [
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\U0001f44d\U0001f3fd",
+        "\U0001f1f3\U0001f1f4",
+        "\u2764\ufe0f",
+        "\u2b50\ufe0f",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    ],
 )
 def test_a_sign_of_several_characters_is_one_word(sign):
     assert word_texts(f"so{sign}{sign} !") == ["so", sign, sign, "!"]

@@ -120,3 +120,26 @@ def test_standard_input_cannot_be_shared(tmp_path):
     done = subprocess.run(command, input="text,label\n", capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "standard input: cannot be shared by processes" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_first_process_of_a_host_encodes_the_data_and_the_others_map_them():
+    command = torchrun("-m", "tests.train.rank_data", "data/reviews.csv")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = sorted(map(json.loads, done.stdout.split("\n")[:2]), key=lambda found: found["rank"])
+    assert "encoded" in first.pop("written")
+    assert second.pop("written") == []
+    assert (first.pop("rank"), second.pop("rank")) == (0, 1)
+    assert first == second
+    assert first["records"] > 200
+
+
+@pytest.mark.slow
+def test_data_that_cannot_be_read_are_told_of_once(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\ngood,\n")
+    command = torchrun("-m", "lstmtext", "train", tmp_path / "a.csv", "-o", tmp_path / "m", "-q")
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = [line for line in done.stderr.splitlines() if line.startswith("lstmtext: ")]
+    assert said == [f"lstmtext: {tmp_path}/a.csv:2: 'label' is empty; expected a label in every row"]
+    assert done.returncode != 0

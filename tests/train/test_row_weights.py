@@ -35,17 +35,16 @@ def data_of(folder, rows, *settings):
 
 @pytest.mark.parametrize("settings", [[], ["classify.focal=2"], ["classify.label_smoothing=0.2"]])
 def test_the_loss_of_a_weight_of_two_is_that_of_the_text_twice(tmp_path, settings):
-    rows = [("good soup", "a", 1), ("fine tea", "a", 0.5), ("bad soup", "b", 2), ("awful tea", "b", 0)]
+    rows = [("good soup", "a", 1), ("fine tea", "a", 0.5), ("bad soup", "b", 2), ("awful tea", "b", 0.25)]
     data, chosen = data_of(tmp_path, rows, *STILL, *settings)
     texts = data.texts("train")
     model = Model("classify", chosen, vocabulary_size=data.tokenizer.size, labels=2)
     model.head.weigh(np.array([3.0, 5.0]))
     alone = [collate_texts([texts[place]], chosen) for place in range(4)]
     losses = [model.loss(batch)[:2] for batch in alone]
-    assert [count for _, count in losses] == [3.0, 1.5, 10.0, 0.0]
-    assert losses[3][0].item() == 0.0
+    assert [count for _, count in losses] == [3.0, 1.5, 10.0, 1.25]
     total, count, _ = model.loss(collate_texts([texts[place] for place in range(4)], chosen))
-    assert (count, total.item()) == (14.5, pytest.approx(sum(loss.item() for loss, _ in losses), abs=1e-5))
+    assert (count, total.item()) == (15.75, pytest.approx(sum(loss.item() for loss, _ in losses), abs=1e-5))
     plain = collate_texts([texts[0], texts[2], texts[2]], chosen)
     unweighted, _, _ = model.loss(type(plain)(**{**vars(plain), "weights_B": np.ones(3)}))
     assert unweighted.item() == pytest.approx((losses[0][0] + losses[2][0]).item(), abs=1e-5)
@@ -75,11 +74,11 @@ def test_the_ngrams_weigh_texts_as_scikit_learn_does(tmp_path, monkeypatch):
 
 
 def test_a_weighted_training_learns_from_the_rows_that_count(run_here, tmp_path):
-    """Each text stands there with both labels, of which one weighs nothing."""
+    """Each text stands there with both labels, of which one weighs next to nothing."""
     header, *lines = reviews_csv().splitlines()
     other = {"positive": "negative", "negative": "positive"}
     rows = [text.rpartition(",") for text in lines]
-    weighed = [f"{text},{label},1\n{text},{other[label]},0\n" for text, _, label in rows]
+    weighed = [f"{text},{label},1\n{text},{other[label]},0.01\n" for text, _, label in rows]
     (tmp_path / "a.csv").write_text(f"{header},count\n" + "".join(weighed))
     (tmp_path / "v.csv").write_text(reviews_csv())
     words = ["--valid", tmp_path / "v.csv", "--weight-column", "count", "-o", tmp_path / "b", "--epochs", 2, *TINY]

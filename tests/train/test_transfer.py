@@ -1,6 +1,7 @@
 """Going on from a bundle: the head's old labels are kept, new ones are learned, and what changed is told."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 
 from lstmtext.bundle import load_bundle
 from lstmtext.data.plan import DataRequest
+from lstmtext.nn.model import model_arrays
 from lstmtext.resolve import resolve_settings
+from lstmtext.runtime.export import export_graph
+from lstmtext.train.changes import changes
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.job import TrainRequest
 from lstmtext.train.making import make_model
@@ -45,7 +49,7 @@ def test_a_head_for_more_labels_has_the_old_ones_in_their_places():
     rng = np.random.default_rng(0)
     old = {"output.weight": rng.random((2, 3)), "crf.transitions_KK": rng.random((2, 2)), "pooling.query": np.ones(3)}
     fresh = {"output.weight": np.zeros((3, 3)), "crf.transitions_KK": np.zeros((3, 3)), "pooling.query": np.zeros(3)}
-    made = OldHead(old, np.array([0, 2])).widened(fresh)
+    made = OldHead("mood", ("a", "c"), old, b"", np.array([0, 2])).widened(fresh)
     assert (made["output.weight"][[0, 2]] == old["output.weight"]).all()
     assert (made["crf.transitions_KK"][np.ix_([0, 2], [0, 2])] == old["crf.transitions_KK"]).all()
     assert made["crf.transitions_KK"][1].sum() + made["output.weight"][1].sum() == 0
@@ -126,7 +130,7 @@ def test_what_changed_is_told_and_kept(run_here, classify_bundle, data, tiny, tm
     answer = run_here(*words, "-o", tmp_path / "out", *settings, "--epochs", 12, "--set", "train.precision=float32",
                       "--set", "transfer.replay=4")  # fmt: skip
     assert answer.code == 0, answer.err
-    changes = load_bundle(tmp_path / "out").info.training["changes"]
+    changes = load_bundle(tmp_path / "out").info.changes
     assert any(text.startswith("new data, 1 records: accuracy") for text in changes)
     assert any(text.startswith("replayed data, ") for text in changes)
     assert all(text in answer.err for text in changes)
@@ -144,7 +148,7 @@ def test_scores_before_are_those_of_the_old_bundle(going_on, classify_bundle, ru
     words = ["train", data / "reviews.csv", "--valid", data / "reviews.csv", "--encoder", classify_bundle, "-q"]
     answer = run_here(*words, "-o", tmp_path / "again", "--epochs", 1, *tiny)
     assert answer.code == 0, answer.err
-    told = load_bundle(tmp_path / "again").info.training["changes"][0]
+    told = load_bundle(tmp_path / "again").info.changes[0]
     old = json.loads(run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out)["scores"]
     assert f"accuracy {old['accuracy']:.4f} before" in told
 
@@ -187,11 +191,73 @@ def test_several_labels_a_text_go_on_too(run_here, tiny, tmp_path):
     done = run_here("train", tmp_path / "old.csv", "--multi-label", "-o", tmp_path / "old", *words, *tiny)
     assert done.code == 0, done.err
     words += ["--encoder", tmp_path / "old", "--replay", tmp_path / "old.csv"]
-    done = run_here(
-        "train", tmp_path / "new.csv", "-o", tmp_path / "new", *words
-    )  # the old bundle says what cells hold
+    done = run_here("train", tmp_path / "new.csv", "--multi-label", "-o", tmp_path / "new", *words)
     assert done.code == 0, done.err
     bundle = load_bundle(tmp_path / "new")
     assert bundle.info.heads["labels"].labels == ("light", "waste", "water")
     assert "new data, 2 records: micro_f1" in done.err
     assert len(bundle.arrays("heads.labels.")["thresholds_K"]) == 3
+
+
+def test_other_labels_leave_the_shape_of_the_head_to_the_user(run_here, tiny, data, tmp_path):
+    plain = ["--set", "classify.bypass=false", "--set", "classify.pooling=max", "--epochs", 1, *tiny]
+    assert run_here("train", data / "reviews.csv", "-o", tmp_path / "old", *plain).code == 0
+    (tmp_path / "far.csv").write_text(FAR, encoding="utf-8")
+    words = ["train", tmp_path / "far.csv", "--encoder", tmp_path / "old", "-o", tmp_path / "new", "--epochs", 1]
+    done = run_here(*words, "--threads", 1, "--set", "classify.pooling=mean,last")
+    assert done.code == 0, done.err
+    own = load_bundle(tmp_path / "new").info.settings.classify
+    assert (own.bypass, own.pooling) == (True, ("mean", "last"))
+
+
+def test_data_that_are_encoded_say_whether_a_head_can_go_on(run_here, classify_bundle, tmp_path):
+    for name, text in {"new": NEW, "both": NEW + "The song was fine.,positive\n" * 4}.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+        words = [tmp_path / f"{name}.csv", "-o", tmp_path / name, "--tokenizer", classify_bundle, "-q"]
+        assert run_here("preprocess", *words).code == 0
+    words = ["--encoder", classify_bundle, "-o", tmp_path / "out", "--epochs", 1, "--threads", 1]
+    assert "head 'labels' too; new: strange" in run_here("train", tmp_path / "both", *words).err
+    done = run_here("train", tmp_path / "new", *words)
+    assert (done.code, "encoded without its labels, or otherwise; raw files would keep its head" in done.err) == (
+        0,
+        True,
+    )
+    done = run_here("train", tmp_path / "new", *words, "--set", "transfer.head=keep")
+    assert (done.code, "--set transfer.head=keep: the data were encoded without its labels" in done.err) == (2, True)
+    done = run_here("train", tmp_path / "new", *words, "--replay", tmp_path / "new.csv")
+    assert (done.code, "is encoded already; give train the raw files" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_one_label_a_text_and_several_are_other_heads(run_here, tiny, tmp_path, several):
+    rows = "text,label\n" + "the bad lamp,light\nthe wet floor,water\n" * 12
+    (tmp_path / "a.csv").write_text(rows, encoding="utf-8")
+    flags = [["--multi-label"], []][:: 1 if several else -1]
+    words = ["train", tmp_path / "a.csv", "--epochs", 1]
+    assert run_here(*words, *flags[0], "-o", tmp_path / "old", *tiny).code == 0
+    done = run_here(*words, *flags[1], "--encoder", tmp_path / "old", "-o", tmp_path / "new", "--threads", 1)
+    assert f"its head gives {'several labels' if several else 'one label'} a text" in done.err
+    assert load_bundle(tmp_path / "new").info.settings.classify.multi_label != several
+    scores = load_bundle(tmp_path / "new").info.heads["labels"].scores
+    assert ("accuracy" in scores) == several
+
+
+def test_an_old_bundle_may_go_while_the_training_runs(going_on, classify_bundle, tmp_path):
+    copy = Path(shutil.copytree(classify_bundle, tmp_path / "copy"))
+    job, model, _ = going_on(copy, NEW, "new.csv")
+    shutil.rmtree(copy)
+    arrays = model_arrays(model)
+    encoder, head = (
+        {k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(p)} for p in ("encoder", "head")
+    )
+    told = changes(job, export_graph("classify", job.settings, encoder, head), head)
+    assert told[0].startswith("new data, 1 records: accuracy ")
+
+
+def test_old_tags_keep_their_own_scheme(going_on, tag_bundle, tmp_path):
+    (tmp_path / "old.conll").write_text("Anna\tI-PER\nBerg\tI-PER\nsings\tO\n.\tO\n\n" * 30, encoding="utf-8")
+    new = "Anna\tB-PER\nlives\tO\n\nBjorn\tB-PER\nBerg\tI-PER\nruns\tO\n\n" * 6
+    job, _, said = going_on(tag_bundle, new, "new.conll", "transfer.replay=9", replay=[str(tmp_path / "old.conll")])
+    assert job.data.facts.repaired_tags == 0
+    assert "repaired" not in said
+    assert job.data.facts.label_counts["B-PER"] > 30

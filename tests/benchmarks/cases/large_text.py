@@ -20,7 +20,9 @@ def run(data: BenchData, rounds: int) -> list[Result]:
     """A small encoder, so that memory is that of text and tokens; the text is what there is, over and over."""
     text = data.work / "large.txt"
     with text.open("wb") as stream:
-        for block in itertools.chain.from_iterable(_blocks(file) for file in itertools.cycle(data.pile)):
+        for block in itertools.chain.from_iterable(
+            _blocks(file) for file in itertools.cycle(data.pile or (data.prose,))
+        ):
             stream.write(block)
             if stream.tell() >= BYTES:
                 break
