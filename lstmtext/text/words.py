@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 import regex
 
-_EMOJI = r"\p{Extended_Pictographic}" "[\ufe0f\U0001f3fb-\U0001f3ff]?[\U000e0020-\U000e007f]*"
-"""One sign and what changes its look, its colour or its flag."""
+_SIGN = r"[^\s\p{L}\p{M}\p{N}_]"
+_REGION = "[\U0001f1e6-\U0001f1ff]"
+_CHANGE = "[\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+"""What changes the look, the colour or the flag of a sign before it."""
 WORD_PATTERN = "|".join(
     (
         r"https?://\S+|www\.\S+",
@@ -23,8 +25,8 @@ WORD_PATTERN = "|".join(
         r"['’](?i:s|m|re|ve|ll|d)\b",
         r"[\p{L}\p{M}\p{N}_]+",
         r"\.{2,}|-{2,}|!+|\?+",
-        f"[\U0001f1e6-\U0001f1ff]{{2}}|{_EMOJI}(?:\u200d{_EMOJI})*",  # flags, and signs that are joined to one
-        r"[^\s\p{L}\p{M}\p{N}_]",
+        # Two letters of regions are a flag; signs may be joined. It stands last, or plain marks would take longer.
+        f"{_SIGN}(?:(?<={_REGION}){_REGION})?(?:{_CHANGE}|\u200d{_SIGN})*",
     )
 )
 # Most words are letters before a space or a plain mark, which no other alternative could match; they need no trying.
