@@ -154,3 +154,17 @@ def test_a_training_that_diverges_says_so_and_saves_the_best_before(run_here, so
     assert "training diverged at step" in done.err
     assert f"the best weights before are in {tmp_path / 'out'}; lower it" in done.err
     assert load_bundle(tmp_path / "out").info.training["diverged"] is True
+
+
+@pytest.mark.parametrize("task", SOURCES)
+def test_the_same_training_gives_the_same_bundle(run_here, source, tiny, tmp_path, task):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        done = run_here("train", *source(task), "-o", tmp_path / name / "model", "--epochs", 1, "--seed", 5, *tiny)
+        assert done.code == 0, done.err
+    one, two = (
+        {path.name: path.read_bytes() for path in (tmp_path / name / "model").iterdir()} for name in ("one", "two")
+    )
+    assert one == two
+    described = json.loads(one["bundle.json"])
+    assert (described["settings"]["train"]["seed"], described["training"]["threads"]) == (5, 1)
