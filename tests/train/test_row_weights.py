@@ -1,5 +1,7 @@
 """Weights of rows in training: a weight of two is a text twice, in the encoder's loss and in the n-grams."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +95,23 @@ def test_a_weighted_training_learns_from_the_rows_that_count(run_here, tmp_path)
     assert all((arrays[0][name] == arrays[1][name]).all() for name in arrays[0])
     done = run_here("train", tmp_path / "encoded", *options, "--weight-column", "count")
     assert (done.code, "--weight-column: " in done.err, "is encoded already" in done.err) == (2, True, True)
+
+
+def test_weights_far_from_one_change_no_mean_loss_and_are_remarked(run_here, tmp_path):
+    header, *lines = reviews_csv().splitlines()
+    losses = {}
+    for weight in ("1", "0.001"):
+        (tmp_path / "a.csv").write_text(f"{header},w\n" + "".join(f"{line},{weight}\n" for line in lines))
+        words = ["--weight-column", "w", "-o", tmp_path / "b", "--epochs", 1, "--log-dir", tmp_path / weight, *TINY]
+        done = run_here("train", tmp_path / "a.csv", *words)
+        assert done.code == 0, done.err
+        assert ("rows count 0.001 on average" in done.err) == (weight == "0.001")
+        losses[weight] = json.loads((tmp_path / weight / "steps.jsonl").read_text().splitlines()[0])["loss"]
+    assert losses["0.001"] == pytest.approx(losses["1"], rel=1e-4)
+
+
+def test_holding_out_less_than_the_share_is_told(run_here, data, tmp_path):
+    words = ["train", data / "reviews.csv", "-o", tmp_path / "b", "--epochs", 1, *TINY]
+    said = "held out for validation: 2 records (train.validation_records)"
+    assert said in run_here(*words, "--set", "train.validation_records=2").err
+    assert "held out" not in run_here(*words).err
