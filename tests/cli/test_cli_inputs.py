@@ -42,6 +42,8 @@ def test_objects_without_the_text_are_counted(run_process, bundle_of, command):
     done = run_process(command, "-m", bundle_of(command), "--text-column", "body", "--format", "jsonl", given=mixed)
     assert "line 2 has no text under 'body' (it is no JSON object)" in done.err
     assert "lines without a text under 'body', read as plain text: 2" in done.err
+    done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"broken\nplain\n')
+    assert "line 1 has no text under 'text' (it is no JSON object)" in done.err
     quiet = run_process(command, "-q", "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n')
     assert not quiet.err
 
