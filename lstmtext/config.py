@@ -116,6 +116,9 @@ class GenerateSettings:
     """Tokens of back-propagation; states are carried beyond, gradients are not."""
     restart: float = bounded(0.02, 0.0, 1.0)
     """Chance that a row starts anew at a window, as a text does: without a past, from a boundary."""
+    negatives: int = bounded(1024, 0, 1_000_000)
+    """Vocabulary entries that a training step scores beside those that occur in it, drawn anew each time; each counts
+    for its share of all others. 0 scores all, as does a vocabulary that is not much larger."""
 
 
 @dataclass(frozen=True)
