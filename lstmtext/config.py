@@ -128,6 +128,15 @@ class TransferSettings:
     head: Literal["auto", "keep", "new"] = "auto"
     """Whether the head of that bundle goes on beside its encoder: auto where the new data name some of its labels, keep
     also where they name none, new never."""
+    rate_decay: float = bounded(1.0, 0.0, 1.0)
+    """Learning rate of an encoder that was taken over, where the head is new: each layer's as a multiple of that of the
+    one above it, the embedding's last (Howard and Ruder, 2018: 1/2.6)."""
+    unfreeze: float = bounded(0.0, 0.0, 1.0)
+    """Share of the training by whose end all of such an encoder learns: from the top down a layer is added at equal
+    distances, the embedding last (gradual unfreezing, same source). 0 is all from the start."""
+    language_loss: float = bounded(0.0, 0.0, 100.0)
+    """How much the nats a token of a language model of the same texts count beside the loss of a classifier or tagger
+    (Chronopoulou et al., 2019); it begins as that of the bundle, if it has one, and is not saved."""
     replay: float = bounded(1.0, 0.0, 1e6)
     """Most records that are replayed, as a multiple of the new training records."""
 

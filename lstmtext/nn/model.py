@@ -13,6 +13,7 @@ from lstmtext.config import Settings, TaskName
 from lstmtext.errors import ModelError
 from lstmtext.nn.encoder import Encoder, Encoding, State, StreamState
 from lstmtext.nn.heads import HEADS, Head
+from lstmtext.nn.heads.language_model import LanguageModel
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Bools, Floats
@@ -31,6 +32,9 @@ class Model(nn.Module):
         super().__init__()
         self.encoder = Encoder(settings.encoder, vocabulary_size)
         self.head: Head = HEADS[task](settings, self.encoder.width, labels, vocabulary_size)
+        self.share = settings.transfer.language_loss if task != "generate" else 0.0
+        self.language = LanguageModel(settings, self.encoder.width, 0, vocabulary_size) if self.share else None
+        """What foretells the tokens of the texts beside the head's own work, in training alone."""
 
     @property
     def device(self) -> torch.device:
@@ -41,6 +45,9 @@ class Model(nn.Module):
         """Summed loss in nats, the count it is a sum over, and the state that the next window goes on from."""
         encoding, after = self.encode(batch, carried)
         total, count = self.head.loss(encoding, batch)  # type: ignore[arg-type]  # a task's batches fit its head
+        if self.language is not None and self.training and not isinstance(batch, StreamBatch):
+            nats, tokens = self.language.text_nats(encoding, batch.ids_BT, batch.lengths_B)
+            total = total + self.share * nats * (count / tokens)
         return total, count, after
 
     def forward(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, StreamState | None]:

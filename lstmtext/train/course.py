@@ -71,14 +71,14 @@ class Losses:
 class Course:
     """A model in training: weights, their average, optimizer, position, and the best so far."""
 
-    def __init__(self, model: Model, settings: Settings) -> None:
+    def __init__(self, model: Model, settings: Settings, *, fresh_head: bool = False) -> None:
         self.model = model
         self._decay, self._triggered = settings.train.average, settings.train.average_after > 0
         self.kept = copy.deepcopy(model) if self._decay or self._triggered else model
         """What is validated and saved: an average of the weights, or the model itself."""
         self.averaged = 0
         """Steps of the plain mean of the weights, once it has begun."""
-        self.optimizer = make_optimizer(model, settings)
+        self.optimizer = make_optimizer(model, settings, fresh_head=fresh_head)
         self.position = Position.first(settings.train.seed)
         self.best = Best()
         self.losses = Losses()

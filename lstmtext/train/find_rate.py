@@ -36,7 +36,12 @@ def rate_steps(job: TrainJob) -> Iterator[RateStep]:
     device = set_up(job.settings, job.ranks)
     model = make_model(job).to(device)
     settings = job.settings.train
-    trainee = Trainee(model, make_optimizer(model, job.settings), settings, choose_precision(settings, device))
+    trainee = Trainee(
+        model,
+        make_optimizer(model, job.settings, fresh_head=job.fresh_head),
+        settings,
+        choose_precision(settings, device),
+    )
     position = Position.first(settings.seed)
     smooth = 0.0
     lowest = float("inf")

@@ -50,3 +50,8 @@ class TrainJob:
     """What that run was trained in."""
     ranks: Ranks = ALONE
     """The processes that train together."""
+
+    @property
+    def fresh_head(self) -> bool:
+        """Whether a new head begins on an encoder that was taken over."""
+        return self.encoder is not None and self.before is None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.nn.encoder import StreamState
-from lstmtext.nn.model import Batch, Model
+from lstmtext.nn.model import ENCODER_PREFIX, Batch, Model
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import Feed, ahead
 from lstmtext.train.precision import autocast
@@ -50,25 +50,39 @@ class StepReport:
         return float(self.mean_nats)
 
 
-def make_optimizer(model: Model, settings: Settings) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own."""
-    train = settings.train
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+def make_optimizer(model: Model, settings: Settings, *, fresh_head: bool = False) -> torch.optim.AdamW:
+    """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own.
+
+    Under a fresh head, an encoder that was taken over learns as `TransferSettings` say: each group has the progress at
+    which it begins to.
+    """
+    train, transfer, layers = settings.train, settings.transfer, settings.encoder.layers
+    groups: dict[tuple[float, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        depth = depth_of(name, layers) if fresh_head else 0
+        begins = transfer.unfreeze * depth / (layers + 1)
         if "bypass" in name:
-            group = (0.0, settings.tag.bypass_rate)
+            group = (0.0, settings.tag.bypass_rate, begins)
         else:
-            group = (train.weight_decay if parameter.ndim > 1 else 0.0, 1.0)
+            group = (train.weight_decay if parameter.ndim > 1 else 0.0, transfer.rate_decay**depth, begins)
         groups.setdefault(group, []).append(parameter)
     return torch.optim.AdamW(
         [
-            {"params": parameters, "weight_decay": decay, "factor": factor}
-            for (decay, factor), parameters in groups.items()
+            {"params": parameters, "weight_decay": decay, "factor": factor, "begins": begins}
+            for (decay, factor, begins), parameters in groups.items()
         ],
         lr=train.learning_rate,
         betas=(0.9, 0.99),
         fused=True,
     )
+
+
+def depth_of(name: str, layers: int) -> int:
+    """How far below the head a parameter of a model is: 0 in the head, 1 in the last layer, most in the embedding."""
+    if not name.startswith(ENCODER_PREFIX):
+        return 0
+    *_, kind, last = name.split(".")
+    return layers + 1 if kind == "encoder" else layers - int(last)
 
 
 def move_average(average: Model, model: Model, share: float) -> None:
@@ -129,6 +143,7 @@ class Trainee:
         """
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
+        frozen = [group["params"] for group in self.optimizer.param_groups if position.progress < group["begins"]]
         self.model.train()
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
@@ -138,6 +153,8 @@ class Trainee:
                     total, position.carried = self.shared(batch, position.carried)
                 losses.append(total / (count or 1.0))
                 torch.autograd.backward(losses[-1] * self.ranks.size)  # which averages over the ranks
+        for parameter in chain.from_iterable(frozen):
+            parameter.grad = None
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         return torch.stack(losses).detach().sum()

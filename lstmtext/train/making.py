@@ -10,7 +10,10 @@ from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, 
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.job import TrainJob
 from lstmtext.train.ranks import Ranks
+from lstmtext.train.transfer import heads_of
 from lstmtext.train.weighting import class_weights
+
+LANGUAGE_PREFIX = "language."
 
 
 def set_threads(train: TrainSettings) -> None:
@@ -43,6 +46,9 @@ def make_model(job: TrainJob) -> Model:
     before = job.before
     if job.encoder is not None:
         load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
+        language = heads_of(job.encoder, "generate")
+        if model.language is not None and language:
+            load_arrays(model.language, job.encoder.arrays(f"heads.{language[0][0]}."), place=job.encoder.folder)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
         counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
         learned_N = counts_N >= job.settings.tag.bypass_least
@@ -59,6 +65,7 @@ def make_model(job: TrainJob) -> Model:
 
 def count_parameters(model: Model) -> int:
     """Numbers that training decides, those of a fitted bypass included."""
-    count = sum(weights.numel() for weights in model.parameters())
+    lasting = (weights for name, weights in model.named_parameters() if not name.startswith(LANGUAGE_PREFIX))
+    count = sum(weights.numel() for weights in lasting)
     bypass = model.head.bypass if isinstance(model.head, Classifier) else None
     return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()

@@ -89,3 +89,20 @@ def test_the_loss_and_its_gradient_are_near_the_exact_ones_on_average(model, bat
     mean = torch.stack([grad for _, grad in drawn]).mean(0)
     assert np.mean([total for total, _ in drawn]) == pytest.approx(loss, rel=0.02)
     assert float((mean - exact).norm() / exact.norm()) < 0.1
+
+
+def test_the_nats_of_whole_texts_are_those_of_each_neighbour_of_each_token(model, batch):
+    lengths = np.array([20, 7, 2])
+    model.eval()
+    with torch.no_grad():
+        encoding = model.encoder(torch.as_tensor(batch.ids_BT), torch.as_tensor(lengths))
+        nats, count = model.head.text_nats(encoding, batch.ids_BT, lengths)
+        expected = 0.0
+        for row, length in enumerate(lengths):
+            ids = torch.as_tensor(batch.ids_BT[row])
+            for at in range(length - 1):
+                for states, place, target in ((encoding.forward_BTH, at, at + 1), (encoding.backward_BTH, at + 1, at)):
+                    scores = model.head.logits(states[row, place], encoding.table_VD)
+                    expected -= float(scores.log_softmax(0)[ids[target]])
+    assert count == 2 * (lengths - 1).sum()
+    assert float(nats) == pytest.approx(expected, rel=1e-5)

@@ -100,3 +100,41 @@ def test_the_average_follows_the_weights(tmp_path):
     before = model.head.output.bias.clone()
     move_average(model, other, running_share(0.75, step=10_000))
     np.testing.assert_allclose((model.head.output.bias - before).detach().numpy(), 0.25, atol=1e-6)
+
+
+def test_under_a_fresh_head_each_layer_learns_slower_and_later_than_the_one_above(tmp_path):
+    more = ["encoder.layers=2", "transfer.rate_decay=0.5", "transfer.unfreeze=0.6"]
+    model, _, settings = start("tag", tmp_path, *more, "tag.bypass_rate=7")
+    groups = make_optimizer(model, settings, fresh_head=True).param_groups
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+    of = {id(p): (group["factor"], group["begins"]) for group in groups for p in group["params"]}
+    stacks = model.encoder.forward_stack, model.encoder.backward_stack
+    assert of[id(model.head.output.weight)] == (1.0, 0.0)
+    assert of[id(model.head.bypass.learned_MK)] == (7, 0.0)
+    for stack in stacks:
+        for kind in (stack.inputs, stack.recurrents, stack.biases):
+            assert of[id(kind[1])] == (0.5, pytest.approx(0.2))
+            assert of[id(kind[0])] == (0.25, pytest.approx(0.4))
+    assert of[id(model.encoder.embedding_VD)] == (0.125, pytest.approx(0.6))
+    usual = make_optimizer(model, settings).param_groups
+    assert {group["begins"] for group in usual} == {0.0}
+    assert {group["factor"] for group in usual} == {1.0, 7}
+
+
+def test_what_is_frozen_stays_to_the_bit_and_learns_once_its_time_has_come(tmp_path):
+    model, feed, settings = start("tag", tmp_path, "transfer.unfreeze=0.5", "train.epochs=2")
+    trainee = Trainee(model, make_optimizer(model, settings, fresh_head=True), settings.train)
+    watched = {"embedding": model.encoder.embedding_VD, "layer": model.encoder.forward_stack.inputs[0]}
+    watched["head"] = model.head.output.weight
+    moved = dict.fromkeys(watched, 1.0)
+    before = {name: value.detach().clone() for name, value in watched.items()}
+    done = 0.0
+    for report in training_steps(trainee, feed):
+        for name, value in watched.items():
+            if not torch.equal(value, before[name]):
+                moved[name] = min(moved[name], done)
+        done = report.progress
+    step = 1.5 * report.progress / report.step
+    assert moved["head"] < step
+    assert moved["layer"] == pytest.approx(0.25, abs=step)
+    assert moved["embedding"] == pytest.approx(0.5, abs=step)

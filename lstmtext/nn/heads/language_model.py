@@ -68,10 +68,25 @@ class LanguageModel(nn.Module):
         reversed_BT = None if encoding.backward_BTH is None else batch.reversed_BT
         occurring = [ids_BT[:, 1:] for ids_BT in (batch.ids_BT, reversed_BT) if ids_BT is not None]
         chosen = self.candidates(np.unique(np.concatenate(occurring)), encoding.table_VD)
-        nats = self._nats(encoding.forward_BTH, tensor(batch.ids_BT[:, 1:], device), chosen)
+        targets_N = tensor(batch.ids_BT[:, 1:], device).flatten()
+        nats = self._nats(encoding.forward_BTH.flatten(0, 1), targets_N, chosen)
         if encoding.backward_BTH is not None and reversed_BT is not None:
-            nats = nats + self._nats(encoding.backward_BTH, tensor(reversed_BT[:, 1:], device), chosen)
+            targets_N = tensor(reversed_BT[:, 1:], device).flatten()
+            nats = nats + self._nats(encoding.backward_BTH.flatten(0, 1), targets_N, chosen)
         return nats, self.count(batch)
+
+    def text_nats(self, encoding: Encoding, ids_BT: Ints, lengths_B: Ints) -> tuple[Tensor, float]:
+        """The same for whole texts of the given lengths, whose first and last token are known to both directions."""
+        device, tokens = encoding.forward_BTH.device, ids_BT.shape[1]
+        rows_N, places_N = np.nonzero(np.arange(1, tokens) < lengths_B[:, None])  # of the former of two neighbours
+        before_N, after_N = (tensor(rows_N * tokens + places_N + shift, device) for shift in (0, 1))
+        ids_N = tensor(ids_BT, device).flatten()
+        chosen = self.candidates(np.unique(ids_BT), encoding.table_VD)
+        nats = self._nats(encoding.forward_BTH.flatten(0, 1)[before_N], ids_N[after_N], chosen)
+        if encoding.backward_BTH is None:
+            return nats, float(len(rows_N))
+        nats = nats + self._nats(encoding.backward_BTH.flatten(0, 1)[after_N], ids_N[before_N], chosen)
+        return nats, 2.0 * len(rows_N)
 
     def candidates(self, occurring: Ints, table_VD: Tensor) -> Candidates:
         """The entries that occur in a step, and as many others as `generate.negatives`, drawn alike.
@@ -95,8 +110,8 @@ class LanguageModel(nn.Module):
         bias_C[len(occurring) :] += math.log(others / self.negatives)
         return Candidates(F.embedding(ids_C, table_VD), bias_C, tensor(places_V, device))
 
-    def _nats(self, states_BTH: Tensor, targets_BT: Tensor, chosen: Candidates) -> Tensor:
-        states_NH, places_N = states_BTH.flatten(0, 1), chosen.places_V[targets_BT.flatten()]
+    def _nats(self, states_NH: Tensor, targets_N: Tensor, chosen: Candidates) -> Tensor:
+        places_N = chosen.places_V[targets_N]
         step = max(1, SLICE_SCORES // len(chosen.table_CD))
         if len(places_N) <= step:
             return self._slice_nats(states_NH, places_N, chosen)
