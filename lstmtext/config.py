@@ -137,6 +137,10 @@ class TransferSettings:
     language_loss: float = bounded(0.0, 0.0, 100.0)
     """How much the nats a token of a language model of the same texts count beside the loss of a classifier or tagger
     (Chronopoulou et al., 2019); it begins as that of the bundle, if it has one, and is not saved."""
+    adapt_epochs: int = bounded(0, 0, 100_000)
+    """Most passes over the text of `--adapt-on`; 0 lets its length decide."""
+    adapt_share: float = bounded(0.5, 0.01, 0.99)
+    """Its share of a budget."""
     replay: float = bounded(1.0, 0.0, 1e6)
     """Most records that are replayed, as a multiple of the new training records."""
 

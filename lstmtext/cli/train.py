@@ -30,6 +30,12 @@ Replay = Annotated[
         help="With --encoder: old data, a part of which is learned again, each row counting 1.",
     ),
 ]
+AdaptOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--adapt-on", help="Text without labels of the same kind: a language model of it first, written to OUTPUT.lm."
+    ),
+]
 Resume = Annotated[
     Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")
 ]
@@ -48,6 +54,7 @@ def train(
     weight_column: options.WeightColumn = None,
     multi_label: options.MultiLabel = False,
     encoder: Encoder = "none",
+    adapt_on: AdaptOn = None,
     replay: Replay = None,
     head: options.Head = None,
     epochs: Epochs = None,
@@ -107,7 +114,7 @@ def train(
         columns = Columns(text_column, label_column, tag_column, weight_column)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
-        return TrainRequest(asked, output, encoder, head)
+        return TrainRequest(asked, output, encoder, head, adapt_on or ())
 
     if find_lr:
         _print_rates(request(Path()), settings_of, quiet=quiet)
@@ -123,6 +130,7 @@ def train(
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
                     "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
                     "--head": head, "--replay": replay, "--encoder": None if encoder == "none" else encoder,
+                    "--adapt-on": adapt_on,
                 },
             )  # fmt: skip
             resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)

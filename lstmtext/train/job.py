@@ -1,5 +1,6 @@
 """What to train, from what, and where to: as a command line says it, and with the data prepared."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class TrainRequest:
     output: Path
     encoder: str = FROM_SCRATCH
     head: str | None = None
+    adapt_on: Sequence[str] = ()
+    """Text that a language model learns first, whose encoder is then the one to start from."""
 
 
 @dataclass(frozen=True)

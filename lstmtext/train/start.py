@@ -11,7 +11,9 @@ from tempfile import TemporaryDirectory
 from lstmtext.bundle import is_bundle, load_bundle
 from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
+from lstmtext.errors import UsageError
 from lstmtext.folders import check_output, work_folder
+from lstmtext.train.adapt import adapted_request, adapted_settings, adapting_request, adapting_settings
 from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
@@ -41,15 +43,33 @@ def start_training(
             again(force=False, log_dir=log_dir)
             return
         check_output(request.output, is_bundle)
-        with _work(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
-            for other in run.unfinished if run else ():
-                remark(f"an earlier training was cut short; --resume {other} goes on with it")
-            job = make_job(request, choose, ranks, work, remark)
-            _run(replace(job, run=run), log_dir, listener)
+        if request.adapt_on:
+            adapting = adapting_request(request, remark)
+            _start(adapting, adapting_settings(choose), ranks, listener, remark)
+            request, choose = adapted_request(request), adapted_settings(choose)
+        _start(request, choose, ranks, listener, remark, log_dir)
+
+
+def _start(
+    request: TrainRequest,
+    choose: ChooseSettings,
+    ranks: Ranks,
+    listener: Listener,
+    remark: Callable[[str], None],
+    log_dir: Path | None = None,
+) -> None:
+    check_output(request.output, is_bundle)
+    with _work(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
+        for other in run.unfinished if run else ():
+            remark(f"an earlier training was cut short; --resume {other} goes on with it")
+        job = make_job(request, choose, ranks, work, remark)
+        _run(replace(job, run=run), log_dir, listener)
 
 
 def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]) -> list[RateStep]:
     """Losses at rising learning rates, without a bundle."""
+    if request.adapt_on:
+        raise UsageError("--adapt-on", "cannot be had with --find-lr", hint="train that language model first")
     with TemporaryDirectory(prefix="lstmtext.") as work:
         return list(rate_steps(make_job(request, choose, ALONE, Path(work), remark)))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from lstmtext.bundle import load_bundle
 from lstmtext.data.plan import DataRequest
@@ -261,3 +262,41 @@ def test_old_tags_keep_their_own_scheme(going_on, tag_bundle, tmp_path):
     assert job.data.facts.repaired_tags == 0
     assert "repaired" not in said
     assert job.data.facts.label_counts["B-PER"] > 30
+
+
+@pytest.mark.parametrize(("text", "name"), [(FAR, "far.csv"), ("Anna\tB-PER\nsings\tO\n.\tO\n\n" * 6, "new.conll")])
+def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_counts_in_training_alone(
+    text, name, going_on, generate_bundle
+):
+    job, model, _ = going_on(generate_bundle, text, name, "transfer.language_loss=0.5")
+    old = load_bundle(generate_bundle).arrays("heads.lm.")
+    assert old.keys() == model.language.state_dict().keys()
+    assert all((old[key] == value.numpy()).all() for key, value in model.language.state_dict().items())
+    feed = text_feed if name.endswith("csv") else sentence_feed
+    _, batch = next(iter(feed(job.data, "train", job.settings).ordered()))
+    alone, count, _ = model.loss(batch)
+    language = model.language
+    model.language = None
+    assert model.loss(batch)[0].item() == alone.item()
+    torch.manual_seed(1)
+    without, _, _ = model.train().loss(batch)
+    model.language = language
+    torch.manual_seed(1)
+    together, _, _ = model.loss(batch)
+    torch.manual_seed(1)
+    encoding, _ = model.encode(batch)
+    nats, tokens = language.text_nats(encoding, batch.ids_BT, batch.lengths_B)
+    assert tokens == 2 * (batch.lengths_B - 1).sum()
+    assert together.item() == pytest.approx(without.item() + 0.5 * (nats / tokens * count).item(), rel=1e-5)
+
+
+def test_a_language_model_beside_the_head_is_not_saved(run_here, data, generate_bundle, tiny, tmp_path):
+    words = ["train", data / "reviews.csv", "--encoder", generate_bundle, "--epochs", 1, *tiny]
+    sizes = []
+    for share in (0, 1):
+        done = run_here(*words, "-o", tmp_path / str(share), "--set", f"transfer.language_loss={share}")
+        assert done.code == 0, done.err
+        bundle = load_bundle(tmp_path / str(share))
+        sizes.append((bundle.info.parameters, sorted(bundle.arrays())))
+    assert sizes[0] == sizes[1]
+    assert (tmp_path / "0" / "model.safetensors").read_bytes() != (tmp_path / "1" / "model.safetensors").read_bytes()
