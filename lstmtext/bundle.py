@@ -1,64 +1,58 @@
 """The bundle: a folder with one trained encoder and its named heads, complete or absent.
 
-Holds its description, writing beside and renaming into place, and the checks of loading. Nothing is pickled.
-What the arrays mean is left to `nn` and `runtime`.
+```
+checkpoints/NAME/
+  bundle.json               the description, and the SHA-256 of each file
+  tokenizer.json
+  encoder.safetensors       weights of the encoder
+  encoder.onnx              its graph, from tokens to states, where a head reads it
+  head-HEAD.safetensors     weights of a head
+  head-HEAD.onnx            its graph: from states to answers; a language model's has the forward stack too
+  README.md                 the model card
+```
+Holds writing beside and renaming into place, and the checks of loading. Nothing is pickled. The encoder and each head
+have files of their own, so that another head leaves all others to the byte. What the arrays mean is left to `nn` and
+`runtime`.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lstmtext import __version__
-from lstmtext.config import Settings, TaskName
+from lstmtext.card import model_card
+from lstmtext.config import TaskName
+from lstmtext.description import BundleInfo, HeadInfo, info_from, plain
 from lstmtext.errors import ModelError, UsageError
-from lstmtext.folders import replacing, umask
-from lstmtext.metrics import Scores
-from lstmtext.resolve import settings_from_sections
-from lstmtext.tasks import TASKS
+from lstmtext.folders import replacing
 from lstmtext.text.arrays import Floats
-from lstmtext.text.labels import Labels
 from lstmtext.text.tokenizer import Tokenizer
 
-FORMAT = 4
-DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD = (
-    "bundle.json",
-    "tokenizer.json",
-    "model.safetensors",
-    "runtime.onnx",
-    "README.md",
-)
+FORMAT = 5
+DESCRIPTION, TOKENIZER, CARD = "bundle.json", "tokenizer.json", "README.md"
+ENCODER = "encoder"
+WEIGHTS_END, GRAPH_END = ".safetensors", ".onnx"
 
 
 @dataclass(frozen=True)
-class HeadInfo:
-    """What a bundle says of one head."""
+class Part:
+    """The files of the encoder or of a head."""
 
-    task: TaskName
-    labels: tuple[str, ...] = ()
-    scores: Scores = field(default_factory=dict)
-    """Scores on the validation data when it was trained."""
+    weights: bytes
+    """Its arrays, as safetensors."""
+    graph: bytes | None
+    """What it is run by; none for an encoder that no head reads."""
 
+    @classmethod
+    def of(cls, arrays: Mapping[str, Floats], graph: bytes | None) -> "Part":
+        """A part of named arrays."""
+        from safetensors.numpy import save
 
-@dataclass(frozen=True)
-class BundleInfo:
-    """The content of bundle.json, less the checksums."""
-
-    settings: Settings
-    heads: dict[str, HeadInfo]
-    vocabulary_size: int
-    parameters: int
-    training: dict[str, object]
-    """How the training went: epochs, tokens, precision, device, interrupted."""
-    data: dict[str, object]
-    """What it was trained on: files with their SHA-256, records, label counts."""
-    changes: list[str] = field(default_factory=list)
-    """What going on from another bundle changed."""
-    runtime: dict[str, object] = field(default_factory=dict)
-    """Precision of the graph, and the validation scores that it was chosen by."""
+        return cls(save(dict(arrays)), graph)
 
 
 class Bundle:
@@ -95,16 +89,29 @@ class Bundle:
         hint = "name another with --head, or use another bundle" if named else f"use a bundle trained to {task}"
         raise ModelError(self.folder, f"{found}; it has {present}", hint=hint)
 
-    def arrays(self, prefix: str = "") -> dict[str, Floats]:
-        """Weights whose names begin with a prefix, without it."""
-        from safetensors import safe_open
+    def graph(self, head: str | None = None) -> Path | None:
+        """The graph of a head, or of the encoder; None where that has none."""
+        name = ENCODER if head is None else head_file(head)
+        return self.folder / (name + GRAPH_END) if head is not None or self.info.encoder_is_read else None
 
-        with safe_open(str(self.folder / WEIGHTS), framework="numpy") as weights:
-            return {
-                name.removeprefix(prefix): weights.get_tensor(name)
-                for name in weights.keys()  # noqa: SIM118  # the handle is no dict
-                if name.startswith(prefix)
-            }
+    def encoder_arrays(self) -> dict[str, Floats]:
+        """Weights of the encoder."""
+        return _arrays(self.folder / (ENCODER + WEIGHTS_END))
+
+    def head_arrays(self, head: str, prefix: str = "") -> dict[str, Floats]:
+        """Weights of a head whose names begin with a prefix, without it."""
+        return _arrays(self.folder / (head_file(head) + WEIGHTS_END), prefix)
+
+    def part(self, head: str | None = None) -> Part:
+        """The files of a head, or of the encoder, as they are."""
+        weights = self.folder / ((ENCODER if head is None else head_file(head)) + WEIGHTS_END)
+        graph = self.graph(head)
+        return Part(weights.read_bytes(), None if graph is None else graph.read_bytes())
+
+
+def head_file(head: str) -> str:
+    """The name of a head's files, without their ending."""
+    return f"head-{head}"
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -132,94 +139,91 @@ def load_bundle(folder: Path) -> Bundle:
     for name, digest in files.items():
         if _digest(folder / name) != digest:
             raise ModelError(folder / name, "is absent or not what was saved", hint="copy or train the bundle again")
-    if missing := {TOKENIZER, WEIGHTS, GRAPH} - files.keys():
-        raise ModelError(path, f"names no {min(missing)}", hint="train the bundle again")
     bundle = Bundle(folder, _info_from(content, path))
+    if missing := _files_of(bundle.info) - files.keys():
+        raise ModelError(path, f"names no {min(missing)}", hint="train the bundle again")
     _check_sizes(bundle)
     return bundle
 
 
-def _check_sizes(bundle: Bundle) -> None:
-    """Raise ModelError where the weights do not have the sizes that the description says."""
-    from safetensors import safe_open
-
-    path, info = bundle.folder / WEIGHTS, bundle.info
-    wanted = {"encoder.embedding_VD": info.vocabulary_size}
-    wanted |= {f"heads.{name}.output.bias": len(head.labels) for name, head in info.heads.items() if head.labels}
-    with safe_open(str(path), framework="numpy") as weights:
-        names = set(weights.keys())
-        for name, size in wanted.items():
-            found = weights.get_slice(name).get_shape()[0] if name in names else "absent"
-            if found != size:
-                raise ModelError(path, f"'{name}' is {found}", expected=f"{size}, as {DESCRIPTION} says")
-
-
-def save_bundle(
-    folder: Path, info: BundleInfo, tokenizer: Tokenizer, arrays: Mapping[str, Floats], graph: bytes
-) -> None:
+def save_bundle(folder: Path, info: BundleInfo, tokenizer: Tokenizer, encoder: Part, heads: Mapping[str, Part]) -> None:
     """Write a bundle beside its place and rename it there; an older bundle stays until the new one is whole."""
+    parts = {ENCODER: encoder} | {head_file(name): part for name, part in heads.items()}
+    contents = {TOKENIZER: tokenizer.to_json().encode()}
+    for name, part in parts.items():
+        contents[name + WEIGHTS_END] = part.weights
+        if part.graph is not None:
+            contents[name + GRAPH_END] = part.graph
+    assert contents.keys() == _files_of(info), "each part has the files that the description promises"
     with replacing(folder, is_old=is_bundle) as fresh:
-        from safetensors.numpy import save_file
-
-        (fresh / TOKENIZER).write_text(tokenizer.to_json(), encoding="utf-8")
-        save_file(dict(arrays), str(fresh / WEIGHTS))
-        (fresh / WEIGHTS).chmod(0o666 & ~umask())  # the library writes it for its owner alone
-        (fresh / GRAPH).write_bytes(graph)
+        for name, content in contents.items():
+            (fresh / name).write_bytes(content)
         (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8", errors="backslashreplace")
-        files = {name: _digest(fresh / name) for name in (WEIGHTS, GRAPH, TOKENIZER)}  # a card may be edited
+        files = {name: _digest(fresh / name) for name in contents}  # a card may be edited
         (fresh / DESCRIPTION).write_text(
-            json.dumps({"format": FORMAT, **_plain(info), "files": files}, indent=2, ensure_ascii=False) + "\n",
+            json.dumps(
+                {"format": FORMAT, "lstmtext": __version__, **plain(info), "files": files}, indent=2, ensure_ascii=False
+            )
+            + "\n",
             encoding="utf-8",
             errors="backslashreplace",  # file names that are no UTF-8; in JSON this is an escape
         )
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder is a bundle and holds nothing else, so that it may be replaced."""
-    return {path.name for path in folder.iterdir()} | {CARD} == {DESCRIPTION, TOKENIZER, WEIGHTS, GRAPH, CARD}
+    """Whether a folder is a bundle, of any format, and holds nothing else, so that it may be replaced."""
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        known = {DESCRIPTION, CARD, *content["files"]} if content["format"] else set()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return {path.name for path in folder.iterdir()} <= known
 
 
-def model_card(name: str, info: BundleInfo) -> str:
-    """The bundle's README, from its description."""
-    lines = [f"# {name}", "", f"A model of [lstmtext](https://pypi.org/project/lstmtext) {__version__}.", ""]
-    for head, own in info.heads.items():
-        command = own.task
-        lines += [f"## Head `{head}`: {own.task}", ""]
-        several = own.task == "classify" and info.settings.classify.multi_label
-        kind = "Labels, of which a text may have several or none" if several else "Labels"
-        lines += [f"{kind}: {', '.join(own.labels)}", ""] if own.labels else []
-        lines += [
-            f"- {score}: {value:.4f} (validation)" for score, value in own.scores.items() if isinstance(value, float)
-        ]
-        lines += ["", "```sh", f'echo "Some text." | lstmtext {command} -m {name}', "```", ""]
-    encoder = info.settings.encoder
-    lines += ["## Size", ""]
-    lines += [
-        f"- {info.parameters:,} parameters, {encoder.layers} x {encoder.hidden_size} LSTM units ({encoder.directions})"
-    ]
-    lines += [f"- {info.vocabulary_size:,} tokens ({info.settings.text.unit})", "", "## Training", ""]
-    lines += [f"- {key}: {value}" for key, value in info.training.items()]
-    lines += [f"- {change}" for change in info.changes]
-    lines += ["", "## Runtime", ""] + [f"- {key}: {value}" for key, value in info.runtime.items()]
-    lines += ["", "## Data", ""] + [f"- {key}: {value}" for key, value in info.data.items()]
-    return "\n".join(lines) + "\n"
+def _files_of(info: BundleInfo) -> set[str]:
+    """The files that a bundle has besides its description and its card."""
+    files = {TOKENIZER, ENCODER + WEIGHTS_END}
+    if info.encoder_is_read:
+        files.add(ENCODER + GRAPH_END)
+    return files | {head_file(name) + ending for name in info.heads for ending in (WEIGHTS_END, GRAPH_END)}
 
 
-def _plain(info: BundleInfo) -> dict[str, object]:
-    content = asdict(info)
-    content["lstmtext"] = __version__
-    return content
+def _check_sizes(bundle: Bundle) -> None:
+    """Raise ModelError where the weights do not have the sizes that the description says."""
+    info = bundle.info
+    _check_length(bundle.folder / (ENCODER + WEIGHTS_END), "embedding_VD", info.vocabulary_size)
+    for name, head in info.heads.items():
+        if head.labels:
+            _check_length(bundle.folder / (head_file(name) + WEIGHTS_END), "output.bias", len(head.labels))
+
+
+def _check_length(path: Path, name: str, wanted: int) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as weights:
+            found = weights.get_slice(name).get_shape()[0] if name in weights.keys() else "absent"  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(path, f"cannot be read: {error}", hint="train the bundle again") from error
+    if found != wanted:
+        raise ModelError(path, f"'{name}' is {found}", expected=f"{wanted}, as {DESCRIPTION} says")
+
+
+def _arrays(path: Path, prefix: str = "") -> dict[str, Floats]:
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="numpy") as weights:
+        return {
+            name.removeprefix(prefix): weights.get_tensor(name)
+            for name in weights.keys()  # noqa: SIM118  # the handle is no dict
+            if name.startswith(prefix)
+        }
 
 
 def _info_from(content: dict[str, Any], path: Path) -> BundleInfo:
     content.pop("lstmtext", None)
     try:
-        heads = {
-            name: HeadInfo(TASKS[own["task"]].name, Labels(own["labels"]).names, own["scores"])
-            for name, own in content.pop("heads").items()
-        }
-        settings = settings_from_sections(content.pop("settings"))
-        return BundleInfo(settings=settings, heads=heads, **content)
+        return info_from(content)
     except (KeyError, TypeError, AttributeError, AssertionError, UsageError) as error:
         raise ModelError(path, f"is not complete: {error!r}", hint="train the bundle again") from error
 

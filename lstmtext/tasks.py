@@ -20,6 +20,8 @@ class Task:
     """Scores to select by, likewise."""
     lower_is_better: bool = False
     """Whether the selecting score is one of nats."""
+    reads_encoder: bool = True
+    """Whether the graph of a head reads that of the encoder, or has what it needs of it inside."""
 
     @property
     def lower_is_shown(self) -> bool:
@@ -51,5 +53,5 @@ TASKS: dict[TaskName, Task] = {
     # Accuracy on a small validation set is coarse: its likelihood chooses, as calibrated answers do best elsewhere too.
     "classify": Task("classify", "labels", ("accuracy", "micro_f1"), _LIKELIHOOD, lower_is_better=True),
     "tag": Task("tag", "tags", _TAGGED, _TAGGED),
-    "generate": Task("generate", "lm", _READ, _READ, lower_is_better=True),
+    "generate": Task("generate", "lm", _READ, _READ, lower_is_better=True, reads_encoder=False),
 }

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 import lstmtext
-from lstmtext.bundle import FORMAT, Bundle, HeadInfo, load_bundle, save_bundle
+from lstmtext.bundle import FORMAT, Bundle, is_bundle, load_bundle, save_bundle
 from lstmtext.config import TextSettings
+from lstmtext.description import HeadInfo, check_head_name
 from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import check_output, replacing
 from lstmtext.text.tokenizer import Tokenizer
+
+FILES = ["tokenizer.json", "encoder.safetensors", "encoder.onnx", "head-labels.safetensors", "head-labels.onnx"]
 
 
 @pytest.fixture
@@ -31,10 +34,18 @@ def changed(folder, **values):
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
 
-def saved_again(bundle: Bundle, folder, **changes) -> None:
+def changed_head(folder, name: str, **values):
+    """The same for the description of a head."""
+    heads = json.loads((folder / "bundle.json").read_text())["heads"]
+    own = {**heads[name], **values}
+    changed(folder, heads={name: {key: value for key, value in own.items() if value is not None}})
+
+
+def saved_again(bundle: Bundle, folder, tokenizer: Tokenizer | None = None, **changes) -> None:
     """Save a bundle's content elsewhere, with some fields of its description changed."""
     info = dataclasses.replace(bundle.info, **changes)
-    save_bundle(folder, info, bundle.tokenizer, bundle.arrays(), (bundle.folder / "runtime.onnx").read_bytes())
+    parts = bundle.part(), {name: bundle.part(own) for name, own in zip(info.heads, bundle.info.heads, strict=True)}
+    save_bundle(folder, info, tokenizer or bundle.tokenizer, *parts)
 
 
 def test_a_card_may_be_edited_or_be_gone(copy):
@@ -44,7 +55,7 @@ def test_a_card_may_be_edited_or_be_gone(copy):
     load_bundle(copy)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_changed_byte_of_any_file_is_noticed(copy, name):
     content = bytearray((copy / name).read_bytes())
     content[len(content) // 2] ^= 1
@@ -53,7 +64,7 @@ def test_a_changed_byte_of_any_file_is_noticed(copy, name):
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_noticed(copy, name):
     (copy / name).unlink()
     with pytest.raises(ModelError, match=name):
@@ -75,9 +86,7 @@ def test_a_bundle_may_be_read_by_whom_new_files_may_be(copy, tmp_path, mask):
     bundle = load_bundle(copy)
     usual = os.umask(mask)
     try:
-        save_bundle(
-            tmp_path / "out", bundle.info, bundle.tokenizer, bundle.arrays(), (copy / "runtime.onnx").read_bytes()
-        )
+        saved_again(bundle, tmp_path / "out")
     finally:
         os.umask(usual)
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o666 & ~mask}
@@ -92,9 +101,9 @@ def test_another_format_version_is_refused_with_both_versions(copy):
 
 @pytest.mark.parametrize("section", ["encoder", "surprise"])
 def test_a_setting_that_this_version_does_not_know_is_a_model_error(copy, section):
-    settings = json.loads((copy / "bundle.json").read_text())["settings"]
+    settings = json.loads((copy / "bundle.json").read_text())["heads"]["labels"]["settings"]
     settings.setdefault(section, {})["no_such_setting"] = 1
-    changed(copy, settings=settings)
+    changed_head(copy, "labels", settings=settings)
     with pytest.raises(ModelError, match="no such setting"):
         load_bundle(copy)
 
@@ -112,7 +121,8 @@ def test_a_description_that_is_no_bundles_is_refused(copy, content):
         {"heads": None},
         {"heads": {"labels": {"task": "translate", "labels": [], "scores": {}}}},
         {"heads": {"labels": {"labels": []}}},
-        {"settings": None},
+        {"encoder": None},
+        {"encoder": {"layers": 1}},
         {"vocabulary_size": None},
         {"surprise": 1},
     ],
@@ -127,8 +137,7 @@ def test_a_description_that_is_not_complete_is_a_model_error(copy, values):
 def test_a_tokenizer_of_another_size_than_the_embedding_is_refused(classify_bundle, tmp_path):
     bundle = load_bundle(classify_bundle)
     smaller = Tokenizer.train(["a"], TextSettings(unit="char", vocabulary_size=9))
-    graph = (bundle.folder / "runtime.onnx").read_bytes()
-    save_bundle(tmp_path / "other", bundle.info, smaller, bundle.arrays(), graph)
+    saved_again(bundle, tmp_path / "other", smaller)
     with pytest.raises(ModelError, match=f"has {smaller.size} entries; expected {bundle.tokenizer.size}"):
         _ = load_bundle(tmp_path / "other").tokenizer
 
@@ -136,19 +145,18 @@ def test_a_tokenizer_of_another_size_than_the_embedding_is_refused(classify_bund
 def test_labels_and_embedding_must_have_the_sizes_of_the_weights(classify_bundle, tmp_path):
     bundle = load_bundle(classify_bundle)
     saved_again(bundle, tmp_path / "words", vocabulary_size=bundle.info.vocabulary_size + 1)
-    with pytest.raises(ModelError, match=r"'encoder\.embedding_VD' is \d+; expected \d+, as bundle\.json says"):
+    with pytest.raises(ModelError, match=r"'embedding_VD' is \d+; expected \d+, as bundle\.json says"):
         load_bundle(tmp_path / "words")
-    head = HeadInfo("classify", ("a", "b", "c"), {})
-    for heads in ({"labels": head}, {"other": head}):
-        saved_again(bundle, tmp_path / "labels", heads=heads)
-        with pytest.raises(ModelError, match=r"output\.bias' is (2|absent); expected 3"):
-            load_bundle(tmp_path / "labels")
+    head = HeadInfo("classify", ("a", "b", "c"), settings=bundle.head()[1].settings)
+    saved_again(bundle, tmp_path / "labels", heads={"labels": head})
+    with pytest.raises(ModelError, match=r"'output\.bias' is 2; expected 3"):
+        load_bundle(tmp_path / "labels")
 
 
 def test_a_setting_that_a_bundle_lacks_does_not_take_todays_default(copy):
-    content = json.loads((copy / "bundle.json").read_text())
-    del content["settings"]["classify"]["bypass_characters"]
-    changed(copy, settings=content["settings"])
+    settings = json.loads((copy / "bundle.json").read_text())["heads"]["labels"]["settings"]
+    del settings["classify"]["bypass_characters"]
+    changed_head(copy, "labels", settings=settings)
     with pytest.raises(ModelError, match=r"classify\.bypass_characters: is missing"):
         load_bundle(copy)
 
@@ -195,8 +203,10 @@ def test_a_rename_that_fails_brings_the_old_folder_back(copy, monkeypatch):
 
 def test_names_of_files_that_are_no_utf8_are_kept_readable(classify_bundle, tmp_path):
     odd = b"caf\xe9.csv".decode("utf-8", "surrogateescape")
-    saved_again(load_bundle(classify_bundle), tmp_path / "other", data={"files": {odd: ""}})
-    assert load_bundle(tmp_path / "other").info.data["files"] == {odd: ""}
+    bundle = load_bundle(classify_bundle)
+    head = dataclasses.replace(bundle.head()[1], data={"files": {odd: ""}})
+    saved_again(bundle, tmp_path / "other", heads={"labels": head})
+    assert load_bundle(tmp_path / "other").head()[1].data["files"] == {odd: ""}
 
 
 def test_saving_and_loading_gives_the_same_bundle(classify_bundle, tmp_path):
@@ -205,22 +215,25 @@ def test_saving_and_loading_gives_the_same_bundle(classify_bundle, tmp_path):
     again = load_bundle(tmp_path / "again")
     assert again.info == bundle.info
     assert again.tokenizer.to_json() == bundle.tokenizer.to_json()
-    old, new = bundle.arrays(), again.arrays()
-    assert old.keys() == new.keys()
-    assert all(np.array_equal(old[name], new[name]) for name in old)
+    names = ("labels", None)
+    assert [again.part(name) for name in names] == [bundle.part(name) for name in names]
+    arrays = [(own.encoder_arrays(), own.head_arrays("labels")) for own in (bundle, again)]
+    for old, new in zip(*arrays, strict=True):
+        assert old.keys() == new.keys()
+        assert all(np.array_equal(old[name], new[name]) for name in old)
 
 
 def test_arrays_are_found_by_prefix(tag_bundle):
     bundle = load_bundle(tag_bundle)
-    assert {"embedding_VD", "forward_stack.inputs.0"} <= bundle.arrays("encoder.").keys()
-    assert {"transitions_KK", "starts_K", "ends_K"} == bundle.arrays("heads.tags.crf.").keys()
+    assert {"embedding_VD", "forward_stack.inputs.0"} <= bundle.encoder_arrays().keys()
+    assert {"transitions_KK", "starts_K", "ends_K"} == bundle.head_arrays("tags", "crf.").keys()
 
 
 def test_a_save_that_fails_leaves_the_old_bundle_and_no_rest(copy):
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
     bundle = load_bundle(copy)
     with pytest.raises(TypeError):
-        saved_again(bundle, copy, training={"not JSON": object()})
+        saved_again(bundle, copy, runtime={"not JSON": object()})
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
@@ -243,9 +256,12 @@ def test_a_folder_of_something_else_is_never_replaced(classify_bundle, tmp_path)
 
 
 def test_a_bundle_holds_these_files_and_no_others(classify_bundle, tag_bundle, generate_bundle):
-    for folder in (classify_bundle, tag_bundle, generate_bundle):
-        names = sorted(path.name for path in folder.rglob("*"))
-        assert names == ["README.md", "bundle.json", "model.safetensors", "runtime.onnx", "tokenizer.json"]
+    bundles = {"labels": classify_bundle, "tags": tag_bundle, "lm": generate_bundle}
+    for head, folder in bundles.items():
+        names = {path.name for path in folder.rglob("*")}
+        own = {"encoder.safetensors", f"head-{head}.onnx", f"head-{head}.safetensors"}
+        own |= {"encoder.onnx"} - ({"encoder.onnx"} if head == "lm" else set())  # its own graph has the forward stack
+        assert names == {"README.md", "bundle.json", "tokenizer.json"} | own
 
 
 def test_no_module_can_read_or_write_pickles():
@@ -259,3 +275,49 @@ def test_the_card_names_heads_labels_and_the_command_to_run(classify_bundle):
     card = (classify_bundle / "README.md").read_text()
     assert "positive" in card
     assert "lstmtext classify -m" in card
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "é", "a.b", "x" * 65, "line\n"])
+def test_a_head_cannot_have_a_name_that_is_no_files(classify_bundle, tmp_path, name):
+    with pytest.raises(UsageError, match="expected 1 to 64 letters"):
+        check_head_name(name)
+    copy = shutil.copytree(classify_bundle, tmp_path / "copy")
+    changed(copy, heads={name: json.loads((copy / "bundle.json").read_text())["heads"]["labels"]})
+    with pytest.raises(ModelError, match="is not complete"):
+        load_bundle(copy)
+
+
+def test_heads_whose_names_differ_by_case_alone_are_refused(copy):
+    own = json.loads((copy / "bundle.json").read_text())["heads"]["labels"]
+    changed(copy, heads={"labels": own, "Labels": own})
+    with pytest.raises(ModelError, match="files of two heads"):
+        load_bundle(copy)
+
+
+def test_a_head_of_an_encoder_of_other_sizes_is_refused(copy):
+    settings = json.loads((copy / "bundle.json").read_text())["heads"]["labels"]["settings"]
+    settings["encoder"]["layers"] += 1
+    changed_head(copy, "labels", settings=settings)
+    with pytest.raises(ModelError, match="head 'labels' was trained on an encoder of other sizes"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_the_description_does_not_name_is_missed(copy, name):
+    files = json.loads((copy / "bundle.json").read_text())["files"]
+    changed(copy, files={own: digest for own, digest in files.items() if own != name})
+    with pytest.raises(ModelError, match=f"names no {name}"):
+        load_bundle(copy)
+
+
+def test_a_bundle_of_an_older_format_may_be_replaced_and_nothing_like_it(tmp_path):
+    (tmp_path / "old").mkdir()
+    names = ["model.safetensors", "runtime.onnx", "tokenizer.json"]
+    for name in names:
+        (tmp_path / "old" / name).write_text("")
+    description = tmp_path / "old" / "bundle.json"
+    description.write_text(json.dumps({"format": 4, "files": dict.fromkeys(names, "")}))
+    assert is_bundle(tmp_path / "old")
+    for content in ("[]", "{", json.dumps({"files": dict.fromkeys(names, "")}), '{"format": 4, "files": null}'):
+        description.write_text(content)
+        assert not is_bundle(tmp_path / "old")

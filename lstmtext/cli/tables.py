@@ -39,33 +39,35 @@ def print_evaluation(result: Mapping[str, Any]) -> None:
 
 
 def print_info(bundle: "Bundle") -> None:
-    """What a bundle holds."""
-    tables = []
-    info = bundle.info
-    encoder = info.settings.encoder
+    """What a bundle holds: the encoder and each head, in tables of their own."""
+    info, encoder = bundle.info, bundle.info.encoder
     size = sum(path.stat().st_size for path in bundle.folder.iterdir())
+    every = info.parameters + sum(head.parameters for head in info.heads.values())
     rows = [
         ("encoder", f"{encoder.layers} x {encoder.hidden_size} LSTM units, {encoder.directions}"),
-        ("embedding", f"{info.vocabulary_size:,} x {encoder.embedding_size} ({info.settings.text.unit})"),
-        ("parameters", f"{info.parameters:,}"),
+        ("embedding", f"{info.vocabulary_size:,} x {encoder.embedding_size} ({info.unit})"),
+        ("parameters", f"{every:,}"),
         ("on disk", f"{size / 1e6:.1f} MB"),
     ]
     for name, head in info.heads.items():
         labels = ", ".join(head.labels) or "the vocabulary"
-        several = " any of" if head.task == "classify" and info.settings.classify.multi_label else ""
-        rows.append((f"head '{name}'", f"{head.task}:{several} {labels}"))
+        rows.append((f"head '{name}'", f"{head.task}:{' any of' if head.multi_label else ''} {labels}"))
         rows += [
             (f"  {score}", f"{value:.4f} (validation)")
             for score, value in head.scores.items()
             if isinstance(value, float)
         ]
-    tables.append(_table(str(bundle.folder), ("", ""), rows))
-    tables.append(_table("runtime", ("", ""), _flat(info.runtime)))
-    tables.append(_table("training", ("", ""), [*_flat(info.training), *_flat(info.data)]))
-    settings = [
-        (f"{section}.{k}", str(v)) for section, values in info.settings.as_dict().items() for k, v in values.items()
-    ]
-    tables.append(_table("settings", ("", ""), settings))
+    tables = [_table(str(bundle.folder), ("", ""), rows)]
+    if info.runtime:
+        tables.append(_table("runtime of the encoder", ("", ""), _flat(info.runtime)))
+    for name, head in info.heads.items():
+        of = "" if len(info.heads) == 1 else f" of head '{name}'"
+        tables.append(_table(f"runtime{of}", ("", ""), _flat(head.runtime)))
+        facts = {"parameters": f"{head.parameters:,}", **head.training, **head.data}
+        tables.append(_table(f"training{of}", ("", ""), _flat(facts)))
+        sections = head.settings.as_dict()
+        settings = [(f"{section}.{k}", str(v)) for section, values in sections.items() for k, v in values.items()]
+        tables.append(_table(f"settings{of}", ("", ""), settings))
     _show(tables)
 
 

@@ -20,7 +20,7 @@ from lstmtext.text.arrays import Bools, Floats
 from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch
 
 Batch = TextBatch | SentenceBatch | StreamBatch
-ENCODER_PREFIX = "encoder."
+ENCODER_PREFIX, HEAD_PREFIX = "encoder.", "head."
 SET_BY_VALIDATION = ("factors", "shift_K", "thresholds_K")
 """Buffers of heads that a look at the validation data sets."""
 

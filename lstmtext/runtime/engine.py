@@ -1,14 +1,20 @@
-"""An ONNX Runtime session over a bundle's graph."""
+"""ONNX Runtime sessions over a bundle's graphs: the encoder's, and those of heads that read its states."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
+from lstmtext.bundle import Bundle
 from lstmtext.errors import ModelError
+from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats, Ints
 
 QUIET = 3
 """ONNX Runtime's log level for errors only."""
+Value = object
+"""An array, or one that ONNX Runtime holds."""
 
 
 class Engine:
@@ -33,8 +39,37 @@ class Engine:
             place = "the graph" if isinstance(graph, bytes) else graph
             raise ModelError(place, f"cannot be run: {error}", hint="train the bundle again") from error
         self._inputs = {declared.name for declared in self._session.get_inputs()}
+        self._outputs = [declared.name for declared in self._session.get_outputs()]
 
-    def run(self, inputs: Mapping[str, Floats | Ints]) -> list[Floats]:
+    def run(self, inputs: Mapping[str, Value]) -> list[Floats]:
         """The graph's outputs, in order."""
         outputs: list[Floats] = self._session.run(None, {name: inputs[name] for name in self._inputs})
         return outputs
+
+    def values(self, inputs: Mapping[str, Floats | Ints]) -> dict[str, Value]:
+        """The graph's outputs by name, left where they are for another engine to read."""
+        from onnxruntime import OrtValue
+
+        read = {name: OrtValue.ortvalue_from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs}
+        return dict(zip(self._outputs, self._session.run_with_ort_values(self._outputs, read), strict=True))
+
+
+class Chain:
+    """The engine of a head, behind that of the encoder where it reads one."""
+
+    def __init__(self, encoder: Path | bytes | None, head: Path | bytes) -> None:
+        self._encoder = None if encoder is None else Engine(encoder)
+        self._head = Engine(head)
+
+    @classmethod
+    def of(cls, bundle: Bundle, head: str) -> "Chain":
+        """That of a bundle's head."""
+        own = bundle.graph(head)
+        assert own is not None, "each head has a graph"
+        reads = TASKS[bundle.info.heads[head].task].reads_encoder
+        return cls(bundle.graph() if reads else None, own)
+
+    def run(self, inputs: Mapping[str, Floats | Ints]) -> list[Floats]:
+        """The outputs of the head, in order."""
+        states = {} if self._encoder is None else self._encoder.values(inputs)
+        return self._head.run({**inputs, **states})

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from lstmtext.bundle import Bundle, HeadInfo
+from lstmtext.bundle import Bundle
 from lstmtext.config import TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.records import Sentence, TextRecord
 from lstmtext.data.sources import Source
+from lstmtext.description import HeadInfo
 from lstmtext.errors import DataError
 from lstmtext.metrics import LanguageScores, Scores, TagScores, scores_of_texts
 from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextAnswer, TextPredictor
@@ -31,10 +32,10 @@ def evaluate(
 ) -> dict[str, object]:
     """`task`, `head`, `records` and `scores` of a bundle on data. Raises DataError where there are no records.
 
-    Columns that are not named are those of the data that the bundle was trained on, where the new data have them.
+    Columns that are not named are those of the data that the head was trained on, where the new data have them.
     """
     name, info = bundle.head(head)
-    known = bundle.info.data.get("columns")
+    known = info.data.get("columns")
     columns = replace(columns, usual=known if isinstance(known, dict) else {})
     count, scores = _EVALUATORS[info.task](bundle, (name, info), sources, columns, threads)
     if not count:

@@ -1,60 +1,128 @@
-"""From the arrays of a model to the ONNX graph that inference runs.
+"""From the arrays of a model to the ONNX graphs that inference runs: one of the encoder, one of each head.
 
-The graph is written operator by operator with ONNX's own LSTM, whose `sequence_lens` and direction
+A graph is written operator by operator with ONNX's own LSTM, whose `sequence_lens` and direction
 `reverse` take care of padding and reversal. (torch's exporter was tried; CONTRIBUTING.md says why not.)
 Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V vocabulary, L layers.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from onnx import TensorProto
 
-from lstmtext.bundle import Bundle, save_bundle
-from lstmtext.config import Settings, TaskName
+from lstmtext.bundle import Bundle, Part, save_bundle
+from lstmtext.config import EncoderSettings, Settings, TaskName
 from lstmtext.runtime.graph import Graph
 from lstmtext.runtime.layers import Arrays, Layers, Precision
+from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats
 from lstmtext.text.batching import MASKED
 from lstmtext.text.lexical import SHORTEST
 
 
 @dataclass(frozen=True)
-class _Read:
-    """Graph values of an encoding, batch first."""
+class Graphs:
+    """What runs a head, as the bytes of ONNX files."""
 
-    forward_BTH: str
-    backward_BTH: str | None
-    last_BH: str
-    """Where each direction has read everything."""
-    lengths_B: str
+    encoder: bytes | None
+    """None for a head that has inside what it needs of the encoder."""
+    head: bytes
 
 
-def export_graph(
+def export_graphs(
+    task: TaskName, settings: Settings, encoder: Arrays, head: Arrays, *, precision: Precision = "float32"
+) -> Graphs:
+    """The graphs of an encoder and one head, with layers and tables in a precision."""
+    read = export_encoder(settings.encoder, encoder, precision=precision) if TASKS[task].reads_encoder else None
+    return Graphs(read, export_head(task, settings, encoder, head, precision=precision))
+
+
+def export_encoder(settings: EncoderSettings, encoder: Arrays, *, precision: Precision = "float32") -> bytes:
+    """The graph from token ids [B, T] to the states of each direction [B, T, H], and to where they end, [B, 2H]."""
+    graph = Graph()
+    layers = Layers(graph, precision)
+    embedded_TBD = layers.embed(encoder["embedding_VD"])
+    lengths_B = graph.input("lengths", ["B"], TensorProto.INT32)
+    H, ends = settings.hidden_size, []
+    for direction in _directions(settings):
+        layer_TBD = embedded_TBD
+        for layer in range(settings.layers):
+            weights, reverse = _weights(encoder, f"{direction}_stack", layer), direction == "backward"
+            layer_TBD, last_1BH, _ = layers.lstm(layer_TBD, weights, reverse=reverse, lengths=lengths_B, state=())
+        states_BTH = graph.add("Transpose", layers.plain(layer_TBD, H), perm=[1, 0, 2])
+        graph.output(states_BTH, direction, ["B", "T", H])
+        ends.append(graph.add("Squeeze", layers.plain(last_1BH, H), graph.constant([0])))
+    graph.output(graph.add("Concat", *ends, axis=1), "ends", ["B", H * len(ends)])
+    return graph.build()
+
+
+def export_head(
     task: TaskName, settings: Settings, encoder: Arrays, head: Arrays, *, precision: Precision = "float32"
 ) -> bytes:
-    """The graph of an encoder and one head, as the bytes of an ONNX file, with layers and tables in a precision."""
+    """The graph of a head, which reads what `export_encoder` gives; a language model's has the forward stack inside."""
     graph = Graph()
     _EXPORTERS[task](graph, Layers(graph, precision), settings, encoder, head)
     return graph.build()
 
 
 def export_bundle(bundle: Bundle, precision: Precision) -> None:
-    """Replace the graph of a bundle by one of the given precision."""
-    name, head = bundle.head()
-    weights = (bundle.arrays("encoder."), bundle.arrays(f"heads.{name}."))
-    graph = export_graph(head.task, bundle.info.settings, *weights, precision=precision)
-    info = replace(bundle.info, runtime={**bundle.info.runtime, "precision": precision})
-    save_bundle(bundle.folder, info, bundle.tokenizer, bundle.arrays(), graph)
+    """Replace all graphs of a bundle by such of the given precision."""
+    info, encoder = bundle.info, bundle.encoder_arrays()
+    read = export_encoder(info.encoder, encoder, precision=precision) if info.encoder_is_read else None
+    heads = {}
+    for name, own in info.heads.items():
+        arrays = bundle.head_arrays(name)
+        heads[name] = Part.of(arrays, export_head(own.task, own.settings, encoder, arrays, precision=precision))
+    said = {"precision": precision}
+    described = {name: replace(own, runtime={**own.runtime, **said}) for name, own in info.heads.items()}
+    info = replace(info, heads=described, runtime={**info.runtime, **said} if read is not None else {})
+    save_bundle(bundle.folder, info, bundle.tokenizer, Part.of(encoder, read), heads)
+
+
+class _Read:
+    """The values that a head reads of an encoder, batch first, each declared when it is first asked for."""
+
+    def __init__(self, graph: Graph, settings: EncoderSettings) -> None:
+        self._graph = graph
+        self._size, self._directions = settings.hidden_size, _directions(settings)
+
+    @cached_property
+    def states(self) -> list[str]:
+        """States of each direction, [B, T, H]."""
+        return [self._graph.input(name, ["B", "T", self._size]) for name in self._directions]
+
+    @cached_property
+    def joined(self) -> str:
+        """Those of both, side by side, [B, T, 2H]."""
+        return self._graph.add("Concat", *self.states, axis=2)
+
+    @cached_property
+    def ends(self) -> str:
+        """States where each direction has read everything, [B, 2H]."""
+        return self._graph.input("ends", ["B", self._size * len(self._directions)])
+
+    @cached_property
+    def lengths(self) -> str:
+        """Tokens of each text, [B]."""
+        return self._graph.input("lengths", ["B"], TensorProto.INT32)
+
+    @cached_property
+    def real(self) -> str:
+        """Whether a place holds a token and no padding, [B, T, 1]."""
+        graph = self._graph
+        width = graph.add("Squeeze", graph.add("Shape", self.states[0], start=1, end=2))
+        zero, one = (graph.constant(np.array(number)) for number in (0, 1))
+        places_T = graph.add("Range", zero, width, one)
+        lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", self.lengths, to=TensorProto.INT64), graph.constant([1]))
+        return graph.add("Unsqueeze", graph.add("Less", places_T, lengths_B1), graph.constant([2]))
 
 
 def _classifier(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, head: Arrays) -> None:
-    read = _encoder(graph, layers, settings, encoder)
-    states_BTH = _joined(graph, read)
-    real_BT1 = _real_places(graph, states_BTH, read.lengths_B)
-    parts = [_POOLINGS[name](graph, read, states_BTH, real_BT1, head) for name in settings.classify.pooling]
+    read = _Read(graph, settings.encoder)
+    parts = [_POOLINGS[name](graph, read, head) for name in settings.classify.pooling]
     pooled = graph.add("Concat", *parts, axis=1)
     factor = head["factors"][0]
     logits_BK = _linear(graph, pooled, head["output.weight"] * factor, head["output.bias"] * factor)
@@ -64,11 +132,12 @@ def _classifier(graph: Graph, layers: Layers, settings: Settings, encoder: Array
 
 
 def _tagger(graph: Graph, layers: Layers, settings: Settings, encoder: Arrays, head: Arrays) -> None:
-    read = _encoder(graph, layers, settings, encoder)
-    last_BW = graph.input("last", ["B", "W"], TensorProto.INT64)
-    parts = [_take(graph, read.forward_BTH, last_BW)]
-    if read.backward_BTH is not None:
-        parts.append(_take(graph, read.backward_BTH, graph.input("first", ["B", "W"], TensorProto.INT64)))
+    read = _Read(graph, settings.encoder)
+    # A word is read where each direction has just seen all of it: at its last token, and at its first.
+    parts = [
+        _take(graph, states_BTH, graph.input(places, ["B", "W"], TensorProto.INT64))
+        for states_BTH, places in zip(read.states, ("last", "first"), strict=False)
+    ]
     states_BWH = graph.add("Concat", *parts, axis=2)
     emissions_BWK = _linear(graph, states_BWH, head["output.weight"], head["output.bias"] + head["shift_K"])
     if settings.tag.bypass:
@@ -109,20 +178,8 @@ _EXPORTERS: dict[TaskName, Callable[[Graph, Layers, Settings, Arrays, Arrays], N
 }
 
 
-def _encoder(graph: Graph, layers: Layers, settings: Settings, arrays: Arrays) -> _Read:
-    embedded_TBD = layers.embed(arrays["embedding_VD"])
-    lengths_B = graph.input("lengths", ["B"], TensorProto.INT32)
-    size = settings.encoder.hidden_size
-    stacks = ["forward_stack"] + (["backward_stack"] if settings.encoder.directions == "both" else [])
-    states, lasts = [], []
-    for stack in stacks:
-        layer_TBD = embedded_TBD
-        for layer in range(settings.encoder.layers):
-            weights, reverse = _weights(arrays, stack, layer), stack == "backward_stack"
-            layer_TBD, last_1BH, _ = layers.lstm(layer_TBD, weights, reverse=reverse, lengths=lengths_B, state=())
-        states.append(graph.add("Transpose", layers.plain(layer_TBD, size), perm=[1, 0, 2]))
-        lasts.append(graph.add("Squeeze", layers.plain(last_1BH, size), graph.constant([0])))
-    return _Read(states[0], states[1] if len(states) > 1 else None, graph.add("Concat", *lasts, axis=1), lengths_B)
+def _directions(settings: EncoderSettings) -> list[str]:
+    return ["forward", "backward"] if settings.directions == "both" else ["forward"]
 
 
 def _weights(arrays: Arrays, stack: str, layer: int) -> list[Floats]:
@@ -138,38 +195,25 @@ def _take(graph: Graph, states_BTH: str, places_BW: str) -> str:
     return graph.add("GatherND", states_BTH, places_BW1, batch_dims=1)
 
 
-def _joined(graph: Graph, read: _Read) -> str:
-    parts = [read.forward_BTH] + ([] if read.backward_BTH is None else [read.backward_BTH])
-    return graph.add("Concat", *parts, axis=2)
+def _attention(graph: Graph, read: _Read, head: Arrays) -> str:
+    scores_BT1 = graph.add("MatMul", read.joined, graph.constant(head["pooling.query_H"][:, None]))
+    masked_BT1 = graph.add("Where", read.real, scores_BT1, graph.constant(np.array(MASKED, dtype=np.float32)))
+    return _weighted_sum(graph, graph.add("Softmax", masked_BT1, axis=1), read.joined)
 
 
-def _real_places(graph: Graph, states_BTH: str, lengths_B: str) -> str:
-    width = graph.add("Squeeze", graph.add("Shape", states_BTH, start=1, end=2))
-    zero, one = (graph.constant(np.array(number)) for number in (0, 1))
-    places_T = graph.add("Range", zero, width, one)
-    lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", lengths_B, to=TensorProto.INT64), graph.constant([1]))
-    return graph.add("Unsqueeze", graph.add("Less", places_T, lengths_B1), graph.constant([2]))
-
-
-def _attention(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
-    scores_BT1 = graph.add("MatMul", states_BTH, graph.constant(head["pooling.query_H"][:, None]))
-    masked_BT1 = graph.add("Where", real_BT1, scores_BT1, graph.constant(np.array(MASKED, dtype=np.float32)))
-    return _weighted_sum(graph, graph.add("Softmax", masked_BT1, axis=1), states_BTH)
-
-
-def _max(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
-    masked_BTH = graph.add("Where", real_BT1, states_BTH, graph.constant(np.array(MASKED, dtype=np.float32)))
+def _max(graph: Graph, read: _Read, head: Arrays) -> str:
+    masked_BTH = graph.add("Where", read.real, read.joined, graph.constant(np.array(MASKED, dtype=np.float32)))
     return graph.add("ReduceMax", masked_BTH, axes=[1], keepdims=0)
 
 
-def _mean(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
-    lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", read.lengths_B, to=TensorProto.FLOAT), graph.constant([1]))
-    summed_BH = _weighted_sum(graph, graph.add("Cast", real_BT1, to=TensorProto.FLOAT), states_BTH)
+def _mean(graph: Graph, read: _Read, head: Arrays) -> str:
+    lengths_B1 = graph.add("Unsqueeze", graph.add("Cast", read.lengths, to=TensorProto.FLOAT), graph.constant([1]))
+    summed_BH = _weighted_sum(graph, graph.add("Cast", read.real, to=TensorProto.FLOAT), read.joined)
     return graph.add("Div", summed_BH, lengths_B1)
 
 
-def _last(graph: Graph, read: _Read, states_BTH: str, real_BT1: str, head: Arrays) -> str:
-    return read.last_BH
+def _last(graph: Graph, read: _Read, head: Arrays) -> str:
+    return read.ends
 
 
 _POOLINGS = {"attention": _attention, "max": _max, "mean": _mean, "last": _last}

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from lstmtext.bundle import GRAPH, Bundle, HeadInfo
-from lstmtext.config import Settings
+from lstmtext.bundle import Bundle
 from lstmtext.decoding.label_sets import label_probabilities
 from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
-from lstmtext.runtime.engine import Engine
+from lstmtext.description import HeadInfo
+from lstmtext.runtime.engine import Chain
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
@@ -53,14 +53,14 @@ class TextPredictor:
 
     def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
         self.labels = info.labels
-        self.multi_label = bundle.info.settings.classify.multi_label
+        self.multi_label = info.multi_label
         self.thresholds_K: Floats | None = None
         """Probabilities above which a text has a label, where it may have several."""
         if self.multi_label:
-            self.thresholds_K = bundle.arrays(f"heads.{head}.thresholds_K")[""]
+            self.thresholds_K = bundle.head_arrays(head, "thresholds_K")[""]
         self._tokenizer = bundle.tokenizer
-        self._settings: Settings = bundle.info.settings
-        self._engine = Engine(bundle.folder / GRAPH)
+        self._settings = info.settings
+        self._engine = Chain.of(bundle, head)
 
     def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
         """An answer a text, in order."""
@@ -83,9 +83,9 @@ class SentencePredictor:
     def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
         self.tags = info.labels
         self._tokenizer = bundle.tokenizer
-        self._settings: Settings = bundle.info.settings
-        self._engine = Engine(bundle.folder / GRAPH)
-        self._transitions = Transitions.of(bundle.arrays(f"heads.{head}.crf.")).restricted(info.labels)
+        self._settings = info.settings
+        self._engine = Chain.of(bundle, head)
+        self._transitions = Transitions.of(bundle.head_arrays(head, "crf.")).restricted(info.labels)
 
     def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
         """The tags of each sentence, one a word; long ones are read in windows that overlap."""
@@ -120,8 +120,8 @@ class LanguagePredictor:
     """A step model, and the nats of texts."""
 
     def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
-        self._engine = Engine(bundle.folder / GRAPH)
-        encoder = bundle.info.settings.encoder
+        self._engine = Chain.of(bundle, head)
+        encoder = bundle.info.encoder
         zeros = np.zeros((encoder.layers, 1, encoder.hidden_size), dtype=np.float32)
         self._zeros: LanguageState = (zeros, zeros)
         self.never = [PAD_ID] + ([bundle.tokenizer.unknown_id] if bundle.tokenizer.unknown_id is not None else [])

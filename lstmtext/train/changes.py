@@ -9,7 +9,8 @@ import numpy as np
 from lstmtext.data.encoded import EncodedData
 from lstmtext.decoding.viterbi import FORBIDDEN
 from lstmtext.metrics import Scores
-from lstmtext.runtime.engine import Engine
+from lstmtext.runtime.engine import Chain
+from lstmtext.runtime.export import Graphs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats, Ints
@@ -22,13 +23,13 @@ MOST_LABELS = 10
 
 
 class _Widened:
-    """A graph whose answers have places for labels that it does not know, which it never gives."""
+    """A head whose answers have places for labels that it does not know, which it never gives."""
 
-    def __init__(self, engine: Engine, head: OldHead, labels: int) -> None:
+    def __init__(self, engine: Chain, head: OldHead, labels: int) -> None:
         self._engine, self._head, self._labels = engine, head, labels
 
     def run(self, inputs: Mapping[str, Floats | Ints], /) -> list[Floats]:
-        """The graph's outputs."""
+        """The outputs of the head."""
         first, *rest = self._engine.run(inputs)
         if not self._labels:
             return [first, *rest]
@@ -37,12 +38,13 @@ class _Widened:
         return [wide, *rest]
 
 
-def changes(job: TrainJob, graph: bytes, head: Arrays) -> list[str]:
+def changes(job: TrainJob, graphs: Graphs, head: Arrays) -> list[str]:
     """What changed, in words: each score before and now; nothing where no head went on."""
     before, data = job.before, job.data
     if before is None:
         return []
-    engines = _Widened(Engine(before.graph), before, len(data.labels)), Engine(graph)
+    old_engine, engine = (Chain(own.encoder, own.head) for own in (before.graphs, graphs))
+    engines = _Widened(old_engine, before, len(data.labels)), engine
     old = before.widened({name: np.zeros_like(array) for name, array in head.items()})
     told = []
     for name, part in _parts(data):

@@ -36,7 +36,8 @@ class TrainJob:
     data: EncodedData
     settings: Settings
     output: Path
-    head: str | None = None
+    head: str
+    """Name of the head that is trained."""
     encoder: Bundle | None = None
     """A bundle whose encoder and tokenizer to start from."""
     before: OldHead | None = None

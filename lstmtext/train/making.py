@@ -1,19 +1,19 @@
 """From a job to a model on a device: seeds, threads, and what the data decide before the first step."""
 
+from typing import NamedTuple
+
 import torch
 
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.errors import UsageError
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
-from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays, model_arrays, set_fixed
+from lstmtext.nn.model import Model, load_arrays, model_arrays, set_fixed
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.job import TrainJob
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import heads_of
 from lstmtext.train.weighting import class_weights
-
-LANGUAGE_PREFIX = "language."
 
 
 def set_threads(train: TrainSettings) -> None:
@@ -45,10 +45,10 @@ def make_model(job: TrainJob) -> Model:
         return model
     before = job.before
     if job.encoder is not None:
-        load_arrays(model.encoder, job.encoder.arrays(ENCODER_PREFIX), place=job.encoder.folder)
+        load_arrays(model.encoder, job.encoder.encoder_arrays(), place=job.encoder.folder)
         language = heads_of(job.encoder, "generate")
         if model.language is not None and language:
-            load_arrays(model.language, job.encoder.arrays(f"heads.{language[0][0]}."), place=job.encoder.folder)
+            load_arrays(model.language, job.encoder.head_arrays(language[0][0]), place=job.encoder.folder)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
         counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
         learned_N = counts_N >= job.settings.tag.bypass_least
@@ -63,9 +63,16 @@ def make_model(job: TrainJob) -> Model:
     return model
 
 
-def count_parameters(model: Model) -> int:
-    """Numbers that training decides, those of a fitted bypass included."""
-    lasting = (weights for name, weights in model.named_parameters() if not name.startswith(LANGUAGE_PREFIX))
-    count = sum(weights.numel() for weights in lasting)
+class Counts(NamedTuple):
+    """Numbers that training decides."""
+
+    encoder: int
+    head: int
+    """Those of a fitted bypass included."""
+
+
+def count_parameters(model: Model) -> Counts:
+    """Numbers of the encoder and of the head."""
+    own = [sum(weights.numel() for weights in part.parameters()) for part in (model.encoder, model.head)]
     bypass = model.head.bypass if isinstance(model.head, Classifier) else None
-    return count if bypass is None else count + bypass.table_NK.numel() + bypass.bias_K.numel()
+    return Counts(own[0], own[1] + (0 if bypass is None else bypass.table_NK.numel() + bypass.bias_K.numel()))

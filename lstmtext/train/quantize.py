@@ -1,4 +1,4 @@
-"""The graph that a training ends with: in int8 where that costs no quality, else in float32.
+"""The graphs that a training ends with: in int8 where that costs no quality, else in float32.
 
 What int8 costs is measured on the validation data, through the runtime itself.
 """
@@ -13,8 +13,8 @@ from lstmtext.data.encoded import EncodedData
 from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions
 from lstmtext.metrics import Scores
-from lstmtext.runtime.engine import Engine
-from lstmtext.runtime.export import export_graph
+from lstmtext.runtime.engine import Chain
+from lstmtext.runtime.export import Graphs, export_graphs
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.tasks import TASKS, first_of
@@ -25,7 +25,7 @@ from lstmtext.train.validate import gold_of, label_scores, stream_scores, tag_sc
 
 
 class Runs(Protocol):
-    """What runs a graph."""
+    """What runs the graphs of a head."""
 
     def run(self, inputs: Mapping[str, Floats | Ints], /) -> list[Floats]:
         """The graph's outputs, in order."""
@@ -36,26 +36,27 @@ TOLERATED = 0.002
 """What int8 may cost: a fall of a score, or the share by which nats rise."""
 
 
-def choose_graph(
+def choose_graphs(
     data: EncodedData, settings: Settings, encoder: Arrays, head: Arrays, scores: Scores
-) -> tuple[bytes, dict[str, object]]:
-    """The graph to save, and what the bundle says of it. `scores` are those of float32 on the validation data."""
+) -> tuple[Graphs, dict[str, object]]:
+    """The graphs to save, and what the bundle says of them. `scores` are those of float32 on the validation data."""
     wanted = settings.export.precision
     if wanted == "float32":
-        return export_graph(data.task, settings, encoder, head), {"precision": "float32"}
-    graph = export_graph(data.task, settings, encoder, head, precision="int8")
+        return export_graphs(data.task, settings, encoder, head), {"precision": "float32"}
+    graphs = export_graphs(data.task, settings, encoder, head, precision="int8")
     task = TASKS[data.task]
     name, full = first_of(task.shown, scores)
-    _, own = first_of(task.shown, graph_scores(Engine(graph), data, settings, head))
+    engine = Chain(graphs.encoder, graphs.head)
+    _, own = first_of(task.shown, graph_scores(engine, data, settings, head))
     loss = (own - full) / max(full, 1e-9) if task.lower_is_shown else full - own
     measured = {f"{name} in float32": full, f"{name} in int8": own}
     if wanted == "auto" and not loss <= TOLERATED:
-        return export_graph(data.task, settings, encoder, head), {"precision": "float32", **measured}
-    return graph, {"precision": "int8", **measured}
+        return export_graphs(data.task, settings, encoder, head), {"precision": "float32", **measured}
+    return graphs, {"precision": "int8", **measured}
 
 
 def graph_scores(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
-    """Scores of a graph on the validation data; `head` are the arrays of its head."""
+    """Scores of what runs a head on the validation data; `head` are its arrays."""
     return _SCORERS[data.task](engine, data, settings, head)
 
 

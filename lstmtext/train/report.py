@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lstmtext.bundle import BundleInfo, HeadInfo
 from lstmtext.data.encoded import EncodedData
+from lstmtext.description import HeadInfo
 from lstmtext.text.arrays import Floats
 from lstmtext.train.worst import Miss
 
@@ -52,10 +52,14 @@ def report_path(output: Path) -> Path:
 
 
 def write_report(
-    path: Path, info: BundleInfo, data: EncodedData, log: Sequence[dict[str, Any]], worst: Sequence[Miss]
+    path: Path,
+    head: tuple[str, HeadInfo],
+    data: EncodedData,
+    log: Sequence[dict[str, Any]],
+    worst: Sequence[Miss],
 ) -> None:
-    """Write the report of a training. Raises OSError."""
-    name, head = next(iter(info.heads.items()))
+    """Write the report of the training of a head, which is given by name and description. Raises OSError."""
+    name, info = head
     title = path.name.removesuffix(SUFFIX)
     steps = [record for record in log if record["kind"] == "step"]
     looks = [record for record in log if record["kind"] == "validation"]
@@ -65,13 +69,13 @@ def write_report(
         _figure("Learning rate", lambda axes: _rates(axes, steps)),
         _figure("Tokens of a training record", lambda axes: _lengths(axes, data)) if data.task != "generate" else "",
     ]
-    if "labels" in head.scores:
-        height = _height(head.scores["labels"])
-        figures.append(_figure("F1 of each label", lambda axes: _bars(axes, head), height=height))
-    if "confusion" in head.scores:
-        figures.append(_figure("Validation: rows are gold, columns predicted", lambda axes: _confusion(axes, head)))
-    scores = {score: f"{value:.4f}" for score, value in head.scores.items() if isinstance(value, float)}
-    facts = {**scores, "head": name, "task": head.task, **info.training}
+    if "labels" in info.scores:
+        height = _height(info.scores["labels"])
+        figures.append(_figure("F1 of each label", lambda axes: _bars(axes, info), height=height))
+    if "confusion" in info.scores:
+        figures.append(_figure("Validation: rows are gold, columns predicted", lambda axes: _confusion(axes, info)))
+    scores = {score: f"{value:.4f}" for score, value in info.scores.items() if isinstance(value, float)}
+    facts = {**scores, "head": name, "task": info.task, **info.training}
     facts |= {"changes": "\n".join(info.changes)} if info.changes else {}
     misses = [(miss.text, miss.gold, miss.predicted, f"{miss.weight:.2f}") for miss in worst]
     page = [

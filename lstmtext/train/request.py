@@ -9,9 +9,11 @@ from lstmtext.config import Settings, TaskName
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
+from lstmtext.description import check_head_name
 from lstmtext.errors import DataError, UsageError, UserError
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_training
+from lstmtext.tasks import TASKS
 from lstmtext.text.tokenizer import Tokenizer
 from lstmtext.train.before import machine_of, records_of
 from lstmtext.train.job import FROM_SCRATCH, TrainJob, TrainRequest
@@ -44,6 +46,8 @@ def make_job(
     tokenizer: str = "",
 ) -> TrainJob:
     """What to train, with the data prepared; `tokenizer` is that of an earlier run, as JSON."""
+    if request.head is not None:
+        check_head_name(request.head)
     if request.encoder == FROM_SCRATCH and request.data.replay:
         raise UsageError("--replay", "there is no model to go on from", hint="name it with --encoder BUNDLE")
     if request.encoder != FROM_SCRATCH and Path(request.encoder).absolute() == request.output.absolute():
@@ -75,7 +79,7 @@ def make_job(
         "machine": machine_of(ranks),
         "tokenizer": data.tokenizer.to_json(),
     }
-    head = request.head or (before.name if before else None)
+    head = request.head or (before.name if before else TASKS[data.task].head)
     return TrainJob(data, fitted, request.output, head, encoder, before, about=about, ranks=ranks)
 
 
@@ -136,9 +140,8 @@ def _taken(encoder: Bundle, before: OldHead | None, data: EncodedData, settings:
         return f"the whole of {place} goes on, head '{before.name}' too{told}"
     heads = heads_of(encoder, task)
     reason, hint = "", ""
-    if heads and not same_kind(encoder, task, settings):
-        several = encoder.info.settings.classify.multi_label
-        reason = f"its head gives {'several labels' if several else 'one label'} a text"
+    if heads and not same_kind(heads[0][1], settings):
+        reason = f"its head gives {'several labels' if heads[0][1].multi_label else 'one label'} a text"
     elif heads and encoded:
         reason, hint = "the data were encoded without its labels, or otherwise", "raw files would keep its head"
     elif heads:

@@ -8,11 +8,11 @@ import time
 from functools import partial
 
 import torch
-from safetensors import SafetensorError
 
-from lstmtext.bundle import BundleInfo, HeadInfo, save_bundle
+from lstmtext.bundle import Part, save_bundle
+from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.errors import Interrupted, UsageError, UserError
-from lstmtext.nn.model import ENCODER_PREFIX, model_arrays
+from lstmtext.nn.model import ENCODER_PREFIX, HEAD_PREFIX, model_arrays
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.train.changes import changes
 from lstmtext.train.course import Course
@@ -21,9 +21,9 @@ from lstmtext.train.interrupts import interruptible
 from lstmtext.train.job import TrainJob
 from lstmtext.train.listener import Listener, Validation
 from lstmtext.train.loop import StepReport, Trainee, training_steps
-from lstmtext.train.making import count_parameters, make_model, set_up
+from lstmtext.train.making import Counts, count_parameters, make_model, set_up
 from lstmtext.train.precision import choose_precision
-from lstmtext.train.quantize import choose_graph
+from lstmtext.train.quantize import choose_graphs
 from lstmtext.train.validate import validate
 
 
@@ -37,7 +37,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     started = time.monotonic()
     course, precision = _begin(job, device)
     parameters = count_parameters(course.model)
-    listener.started(parameters=parameters, precision=precision, device=str(device))
+    listener.started(parameters=sum(parameters), precision=precision, device=str(device))
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
         if course.best.scores is None:
@@ -186,23 +186,23 @@ class _Keeper:
             self._listener.noted(f"no checkpoint at step {report.step}: {error}; training goes on")
 
 
-def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: int) -> BundleInfo:
+def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: Counts) -> BundleInfo:
     scores = course.best.scores
     assert scores is not None, "there is something to save"
-    data, settings = job.data, job.settings
-    head = job.head or TASKS[data.task].head
+    data, settings, facts = job.data, job.settings, job.data.facts
     every = model_arrays(course.take_best())
-    encoder = {name.removeprefix(ENCODER_PREFIX): a for name, a in every.items() if name.startswith(ENCODER_PREFIX)}
-    own = {name.removeprefix("head."): array for name, array in every.items() if name.startswith("head.")}
-    graph, runtime = choose_graph(data, settings, encoder, own, scores)
-    facts = data.facts
-    info = BundleInfo(
+    encoder, head = (
+        {name.removeprefix(prefix): array for name, array in every.items() if name.startswith(prefix)}
+        for prefix in (ENCODER_PREFIX, HEAD_PREFIX)
+    )
+    graphs, runtime = choose_graphs(data, settings, encoder, head, scores)
+    own = HeadInfo(
+        task=data.task,
+        labels=data.labels.names,
+        scores=scores,
         settings=settings,
-        heads={head: HeadInfo(data.task, data.labels.names, scores)},
-        vocabulary_size=data.tokenizer.size,
-        parameters=parameters,
+        parameters=parameters.head,
         training=training,
-        changes=changes(job, graph, own),
         data={
             "files": facts.sources,
             "columns": facts.columns,
@@ -210,13 +210,21 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
             "validation records": len(data.tables["validation"]),
             "label counts": facts.label_counts,
         },
+        changes=changes(job, graphs, head),
         runtime=runtime,
     )
-    arrays = {ENCODER_PREFIX + name: array for name, array in encoder.items()}
-    arrays |= {f"heads.{head}.{name}": array for name, array in own.items()}
+    info = BundleInfo(
+        encoder=settings.encoder,
+        unit=settings.text.unit,
+        vocabulary_size=data.tokenizer.size,
+        parameters=parameters.encoder,
+        heads={job.head: own},
+        runtime={"precision": runtime["precision"]} if graphs.encoder is not None else {},
+    )
+    parts = Part.of(encoder, graphs.encoder), {job.head: Part.of(head, graphs.head)}
     try:
-        save_bundle(job.output, info, data.tokenizer, arrays, graph)
-    except (OSError, SafetensorError) as error:  # the library of the weights says so of a full disk too
+        save_bundle(job.output, info, data.tokenizer, *parts)
+    except OSError as error:
         kept = job.run.folder if job.run and job.run.checkpoints() else None
         hint = f"make room, then go on with: lstmtext train --resume {kept}" if kept else "make room and train again"
         raise UserError(job.output, f"cannot be written: {error}", hint=hint) from error

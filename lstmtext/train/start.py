@@ -135,13 +135,13 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
         info = train(job, tracker)
     finally:
         tracker.close()
-    for change in info.changes if info else ():
+    for change in info.heads[job.head].changes if info else ():
         listener.noted(change)
     if info is None or job.run is None or not job.settings.train.report:
         return
-    path, worst = report_path(job.output), worst_records(job.data, load_bundle(job.output))
+    path, worst = report_path(job.output), worst_records(job.data, load_bundle(job.output), job.head)
     try:
-        write_report(path, info, job.data, read_log(job.run.folder / STEPS), worst)
+        write_report(path, (job.head, info.heads[job.head]), job.data, read_log(job.run.folder / STEPS), worst)
     except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there
         listener.noted(f"{path}: cannot be written: {error}")
 

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmtext.bundle import GRAPH, Bundle, HeadInfo
+from lstmtext.bundle import Bundle
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.parts import KnownHead
+from lstmtext.description import ENCODER_SIZES, HeadInfo
 from lstmtext.resolve import with_kept
+from lstmtext.runtime.export import Graphs
+from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.labels import Labels
 
-ENCODER_SIZES = ("directions", "embedding_size", "hidden_size", "layers")
 HEAD_SHAPES: dict[TaskName, tuple[str, ...]] = {
     "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_buckets"),
     "tag": ("bypass", "bypass_buckets"),
@@ -49,7 +51,7 @@ class OldHead:
     name: str
     labels: tuple[str, ...]
     arrays: Arrays
-    graph: bytes
+    graphs: Graphs
     places_K: Ints
     """Where its labels stand among those of the new head."""
 
@@ -73,16 +75,16 @@ def heads_of(bundle: Bundle, task: TaskName) -> list[tuple[str, HeadInfo]]:
 def head_for(bundle: Bundle, task: TaskName, settings: Settings) -> tuple[str, KnownHead] | None:
     """The head of a bundle that a training of a task may go on from, by name, if there is one."""
     own = heads_of(bundle, task)
-    if len(own) != 1 or settings.transfer.head == "new" or not same_kind(bundle, task, settings):
+    if len(own) != 1 or settings.transfer.head == "new" or not same_kind(own[0][1], settings):
         return None
-    sections = bundle.info.settings.as_dict()
+    sections = own[0][1].settings.as_dict()
     shape = {f"{task}.{key}": sections[task][key] for key in HEAD_SHAPES[task]}
     return own[0][0], KnownHead(bundle.folder, own[0][1].labels, shape)
 
 
-def same_kind(bundle: Bundle, task: TaskName, settings: Settings) -> bool:
-    """Whether a bundle's classifier, if it is for one, gives as many labels a text as is wanted: one, or any number."""
-    return task != "classify" or bundle.info.settings.classify.multi_label == settings.classify.multi_label
+def same_kind(head: HeadInfo, settings: Settings) -> bool:
+    """Whether a head, if it is a classifier's, gives as many labels a text as is wanted: one, or any number."""
+    return head.task != "classify" or head.multi_label == settings.classify.multi_label
 
 
 def old_head(bundle: Bundle, task: TaskName, settings: Settings, labels: Labels) -> OldHead | None:
@@ -95,8 +97,10 @@ def old_head(bundle: Bundle, task: TaskName, settings: Settings, labels: Labels)
     if any(own[key] != head.shape[f"{task}.{key}"] for key in HEAD_SHAPES[task]):
         return None
     places_K = np.array([labels.id(label) for label in head.labels], dtype=np.int64)
-    graph = (bundle.folder / GRAPH).read_bytes()
-    return OldHead(name, head.labels, bundle.arrays(f"heads.{name}."), graph, places_K)
+    part, encoder = bundle.part(name), bundle.part()
+    assert part.graph is not None, "each head has a graph"
+    graphs = Graphs(encoder.graph if TASKS[task].reads_encoder else None, part.graph)
+    return OldHead(name, head.labels, bundle.head_arrays(name), graphs, places_K)
 
 
 def with_encoder(settings: Settings, task: TaskName, bundle: Bundle) -> Settings:
@@ -104,9 +108,9 @@ def with_encoder(settings: Settings, task: TaskName, bundle: Bundle) -> Settings
 
     Raises UsageError where the user chose others.
     """
-    old = bundle.info.settings.as_dict()
-    kept: dict[str, Setting] = {f"encoder.{key}": old["encoder"][key] for key in ENCODER_SIZES}
-    kept |= {"text.unit": old["text"]["unit"], "text.vocabulary_size": bundle.info.vocabulary_size}
+    info = bundle.info
+    kept: dict[str, Setting] = {f"encoder.{key}": getattr(info.encoder, key) for key in ENCODER_SIZES}
+    kept |= {"text.unit": info.unit, "text.vocabulary_size": info.vocabulary_size}
     return with_kept(settings, task, kept, f"{bundle.folder} has")
 
 

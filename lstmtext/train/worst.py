@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lstmtext.bundle import GRAPH, Bundle
+from lstmtext.bundle import Bundle
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.decoding.label_sets import label_probabilities
 from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.metrics import nats_of_labels
-from lstmtext.runtime.engine import Engine
+from lstmtext.runtime.engine import Chain
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.text.labels import join_labels
@@ -37,16 +37,15 @@ class Miss:
     predicted: str
 
 
-def worst_records(data: EncodedData, bundle: Bundle, count: int = SHOWN) -> list[Miss]:
-    """The worst records of the data that a bundle was trained on, worst first."""
-    texts = _sets if bundle.info.settings.classify.multi_label else _texts
+def worst_records(data: EncodedData, bundle: Bundle, head: str, count: int = SHOWN) -> list[Miss]:
+    """The worst records of the data that a head of a bundle was trained on, worst first."""
+    info = bundle.info.heads[head]
+    texts = _sets if info.multi_label else _texts
     misses = {"classify": texts, "tag": _sentences, "generate": _passages}[data.task]
-    name = next(name for name, head in bundle.info.heads.items() if head.task == data.task)
-    head = bundle.arrays(f"heads.{name}.")
-    return heapq.nlargest(count, misses(data, bundle.info.settings, Engine(bundle.folder / GRAPH), head))
+    return heapq.nlargest(count, misses(data, info.settings, Chain.of(bundle, head), bundle.head_arrays(head)))
 
 
-def _texts(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -> Iterator[Miss]:
+def _texts(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -> Iterator[Miss]:
     """Texts of a wrong label, by the nats of the right one."""
     names, texts = data.labels.names, data.texts("validation")
     for places, batch in text_feed(data, "validation", settings).ordered():
@@ -60,7 +59,7 @@ def _texts(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) 
             yield Miss(weight, text, data.every_label[gold], f"{names[predicted]} ({np.exp(-row_K[predicted]):.2f})")
 
 
-def _sets(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -> Iterator[Miss]:
+def _sets(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -> Iterator[Miss]:
     """Texts of wrong sets of labels, by the nats of the right one."""
     names, texts = data.labels.names, data.texts("validation")
     for places, batch in text_feed(data, "validation", settings).ordered():
@@ -77,7 +76,7 @@ def _sets(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -
             yield Miss(weight, data.tokenizer.decode(texts[int(place)].ids), gold, predicted)
 
 
-def _sentences(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -> Iterator[Miss]:
+def _sentences(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -> Iterator[Miss]:
     """Sentences with wrong tags, by how many."""
     names, sentences = data.labels.names, data.sentences("validation")
     crf = {name.removeprefix("crf."): array for name, array in head.items()}
@@ -93,7 +92,7 @@ def _sentences(data: EncodedData, settings: Settings, engine: Engine, head: Arra
                 yield Miss(float(len(wrong)), " ".join(words), *shown)
 
 
-def _passages(data: EncodedData, settings: Settings, engine: Engine, head: Arrays) -> Iterator[Miss]:
+def _passages(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -> Iterator[Miss]:
     """Windows of running text, by nats a token."""
     read = stream_reader(engine, settings)
     for batch in stream_windows(data.stream("validation"), STREAM_ROWS, settings.generate.window):

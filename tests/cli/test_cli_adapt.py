@@ -1,6 +1,5 @@
 """`train --adapt-on`: a language model of unlabelled text first, then the head on its encoder."""
 
-import json
 
 import numpy as np
 import pytest
@@ -24,10 +23,10 @@ def test_the_head_begins_on_the_encoder_of_the_language_model(run_here, data, fe
     assert f"first a language model, {place}; --encoder {place} takes it again" in done.err
     language, head = load_bundle(place), load_bundle(tmp_path / "out")
     assert [own.task for own in language.info.heads.values()] == ["generate"]
-    assert language.info.training["epochs"] == 3
-    assert head.info.training["epochs"] == 1
-    assert head.info.training["started_from"] == "out.lm"
-    assert np.abs(head.arrays("encoder.")["embedding_VD"] - language.arrays("encoder.")["embedding_VD"]).max() < 1e-5
+    assert language.head()[1].training["epochs"] == 3
+    assert head.head()[1].training["epochs"] == 1
+    assert head.head()[1].training["started_from"] == "out.lm"
+    assert np.abs(head.encoder_arrays()["embedding_VD"] - language.encoder_arrays()["embedding_VD"]).max() < 1e-5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["few.csv", "out", "out.lm", "out.report.html"]
 
 
@@ -45,7 +44,7 @@ def test_a_budget_is_shared(run_here, data, few, tiny, tmp_path):
     options = ["--budget", "2s", "--set", "transfer.adapt_share=0.25"]
     done = run_here("train", few, "--adapt-on", data / "prose.txt", "-o", tmp_path / "out", *options, *tiny)
     assert done.code == 0, done.err
-    budgets = [load_bundle(tmp_path / name).info.settings.train.budget for name in ("out.lm", "out")]
+    budgets = [load_bundle(tmp_path / name).head()[1].settings.train.budget for name in ("out.lm", "out")]
     assert budgets == [0.5, 1.5]
 
 
@@ -72,5 +71,5 @@ def test_what_is_wrong_is_told_before_any_time_is_spent(words, said, run_here, d
 def test_the_text_without_labels_is_what_the_language_model_learned(run_here, data, few, tiny, tmp_path):
     done = run_here("train", few, "--adapt-on", data / "prose.txt", "-o", tmp_path / "out", "--epochs", 1, *tiny)
     assert done.code == 0, done.err
-    facts = [json.loads((tmp_path / name / "bundle.json").read_text())["data"]["files"] for name in ("out.lm", "out")]
+    facts = [load_bundle(tmp_path / name).head()[1].data["files"] for name in ("out.lm", "out")]
     assert [list(files) for files in facts] == [[str(data / "prose.txt")], [str(few)]]

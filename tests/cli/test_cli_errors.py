@@ -88,7 +88,7 @@ def test_an_absent_bundle_ends_with_exit_4(run_here, data, tmp_path, command):
     assert f"{tmp_path}/absent: no bundle.json there" in done.err
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors", "runtime.onnx"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "encoder.safetensors", "head-labels.onnx"])
 def test_an_altered_bundle_ends_with_exit_4(run_here, classify_bundle, tmp_path, name):
     shutil.copytree(classify_bundle, tmp_path / "copy")
     with (tmp_path / "copy" / name).open("ab") as stream:

@@ -63,7 +63,7 @@ def test_info_tells_heads_and_settings(run_here, bundle_of, task):
     assert (done.code, done.err) == (0, "")
     told = json.loads(done.out)
     assert told["heads"][HEADS[task]]["task"] == task
-    assert told["settings"]["encoder"]["hidden_size"] == 16
+    assert told["encoder"]["hidden_size"] == told["heads"][HEADS[task]]["settings"]["encoder"]["hidden_size"] == 16
     shown = run_here("info", "-m", bundle_of(task))
     assert shown.code == 0
     assert "encoder.hidden_size" in shown.out.decode()

@@ -86,7 +86,7 @@ def test_a_named_pipe_is_read_once(run_here, data, tiny, tmp_path):
     done = run_here(*words, "--task", "classify")
     writer.join()
     assert done.code == 0, done.err
-    info = json.loads((tmp_path / "out" / "bundle.json").read_text())
+    info = json.loads((tmp_path / "out" / "bundle.json").read_text())["heads"]["labels"]
     assert info["data"]["training records"] + info["data"]["validation records"] == 48
 
 

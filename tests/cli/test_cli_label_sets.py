@@ -103,7 +103,7 @@ def test_labels_that_are_likely_enough_may_be_below_a_half(run_here, tmp_path):
     words = ["--multi-label", "--valid", tmp_path / "v.csv", "-o", tmp_path / "b", *TINY, "--epochs", 1]
     assert run_here("train", tmp_path / "a.csv", *words).code == 0
     bundle = load_bundle(tmp_path / "b")
-    thresholds = bundle.arrays("heads.labels.")["thresholds_K"]
+    thresholds = bundle.head_arrays("labels")["thresholds_K"]
     assert 0.19 < thresholds.min() < 0.45
     (tmp_path / "a.txt").write_text("".join(f"the {thing} was here\n" for thing in THINGS))
     lines = run_here("classify", tmp_path / "a.txt", "-m", bundle.folder).out.decode().splitlines()
@@ -122,7 +122,7 @@ def test_info_card_and_report_tell_that_a_text_may_have_several(run_here, folder
     assert "classify: any of film, room" in run_here("info", "-m", folder / "sets").out.decode()
     card = (folder / "sets" / "README.md").read_text()
     assert "Labels, of which a text may have several or none: film, room" in card
-    info = load_bundle(folder / "sets").info
+    _, info = load_bundle(folder / "sets").head()
     assert info.settings.classify.multi_label is True
     assert info.runtime["micro_f1 in int8"] == pytest.approx(info.runtime["micro_f1 in float32"], abs=0.02)
     page = (folder / "sets.report.html").read_text()
@@ -153,7 +153,7 @@ def test_an_encoded_folder_decides_for_train(run_here, folder, data, tmp_path):
     assert counts.keys() == set(THINGS)
     assert all(share == f"{count / 144:.1%}" for count, share in counts.values())  # of texts, not of labels
     assert run_here("train", tmp_path / "encoded", "-o", tmp_path / "b", *TINY, *EPOCHS).code == 0
-    arrays = [load_bundle(path).arrays() for path in (tmp_path / "b", folder / "sets")]
+    arrays = [load_bundle(path).head_arrays("labels") for path in (tmp_path / "b", folder / "sets")]
     assert all((arrays[0][name] == arrays[1][name]).all() for name in arrays[1])
     assert run_here("preprocess", data / "reviews.csv", "-o", tmp_path / "plain", *TINY[2:]).code == 0
     done = run_here("train", tmp_path / "plain", "--multi-label", "-o", tmp_path / "c", *TINY)
@@ -175,7 +175,7 @@ def test_settings_for_sets_are_searched(run_here, folder, tmp_path):
     assert done.code == 0, done.err
     assert "baseline: TF-IDF and logistic regression: micro_f1" in done.err
     assert "best micro_f1" in done.err
-    assert load_bundle(tmp_path / "best").info.settings.classify.multi_label is True
+    assert load_bundle(tmp_path / "best").head()[1].settings.classify.multi_label is True
     done = run_here(
         "tune", folder / "sets.csv", "--multi-label", "-o", tmp_path / "rare", *words, "--metric", "f1:room"
     )

@@ -43,7 +43,7 @@ def test_the_factors_of_a_classifier_are_saved(tmp_path, run_here):
     data = tmp_path / "r.csv"
     data.write_text(reviews_csv())
     run_here("train", data, "--valid", data, "-o", tmp_path / "b", "--epochs", 3, "-q", *TINY)
-    assert load_bundle(tmp_path / "b").arrays("heads.labels.")["factors"].tolist() != [1.0, 1.0]
+    assert load_bundle(tmp_path / "b").head_arrays("labels")["factors"].tolist() != [1.0, 1.0]
 
 
 def test_a_language_model_on_few_texts_scores_alike_in_training_and_in_evaluate(tmp_path, run_here):

@@ -14,7 +14,8 @@ REASONS = {
     "tag": "task tag, from conll columns",
     "generate": "task generate, from plain text",
 }
-FILES = ["README.md", "bundle.json", "model.safetensors", "runtime.onnx", "tokenizer.json"]
+FILES = {"README.md", "bundle.json", "encoder.safetensors", "tokenizer.json"}
+HEADS = {"classify": "labels", "tag": "tags", "generate": "lm"}
 
 
 @pytest.fixture
@@ -29,7 +30,9 @@ def test_train_tells_the_task_it_infers(run_here, source, tiny, tmp_path, task):
     assert (done.code, done.out) == (0, b"")
     assert f"lstmtext: {REASONS[task]}; --task chooses another\n" in done.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.report.html"]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+    own = {f"head-{HEADS[task]}{ending}" for ending in (".onnx", ".safetensors")}
+    own |= set() if task == "generate" else {"encoder.onnx"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FILES | own
     assert [head.task for head in load_bundle(tmp_path / "out").info.heads.values()] == [task]
 
 
@@ -37,6 +40,14 @@ def test_quiet_says_nothing_and_the_head_takes_the_given_name(run_here, source, 
     done = run_here("train", *source("classify"), "-o", tmp_path / "out", "--epochs", 1, "-q", "--head", "mood", *tiny)
     assert done == (0, b"", "")
     assert list(load_bundle(tmp_path / "out").info.heads) == ["mood"]
+
+
+@pytest.mark.parametrize("name", ["../up", "two words", "größe", ""])
+def test_a_name_that_no_head_can_have_is_said_before_anything_is_done(run_here, source, tmp_path, name):
+    done = run_here("train", *source("classify"), "-o", tmp_path / "out", "--head", name)
+    assert done.code == 2
+    assert f"--head: found {name!r}; expected 1 to 64 letters" in done.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("task", SOURCES)
@@ -47,7 +58,7 @@ def test_a_preprocessed_folder_trains_to_the_same_weights_as_its_files(run_here,
     done = run_here("train", tmp_path / "encoded", "-o", tmp_path / "second", "--epochs", 1, *tiny)
     assert done.code == 0, done.err
     assert run_here("train", *source(task), "-o", tmp_path / "first", "--epochs", 1, *tiny).code == 0
-    first, second = (load_bundle(tmp_path / name).arrays() for name in ("first", "second"))
+    first, second = (load_bundle(tmp_path / name).encoder_arrays() for name in ("first", "second"))
     assert first.keys() == second.keys()
     assert all((first[name] == second[name]).all() for name in first)
 
@@ -59,9 +70,9 @@ def test_a_language_model_can_lend_its_encoder(run_here, generate_bundle, source
     assert done.code == 0, done.err
     old, new = load_bundle(generate_bundle), load_bundle(tmp_path / "out")
     assert new.tokenizer.to_json() == old.tokenizer.to_json()
-    assert new.info.training["started_from"] == generate_bundle.name
-    for name, array in old.arrays("encoder.").items():
-        assert abs(new.arrays("encoder.")[name] - array).max() < 1e-5
+    assert new.head()[1].training["started_from"] == generate_bundle.name
+    for name, array in old.encoder_arrays().items():
+        assert abs(new.encoder_arrays()[name] - array).max() < 1e-5
     text = tmp_path / "one.txt"
     text.write_text("Anna was good.\n")
     assert run_here(task, text, "-m", tmp_path / "out").code == 0
@@ -71,7 +82,8 @@ def test_retraining_replaces_a_bundle_whole(run_here, source, tiny, tmp_path):
     output = tmp_path / "model"
     assert run_here("train", *source("classify"), "-o", output, "--epochs", 1, *tiny).code == 0
     assert run_here("train", *source("tag"), "-o", output, "--epochs", 1, *tiny).code == 0
-    assert sorted(path.name for path in output.iterdir()) == FILES
+    own = {"encoder.onnx", "head-tags.onnx", "head-tags.safetensors"}
+    assert {path.name for path in output.iterdir()} == FILES | own
     assert list(load_bundle(output).info.heads) == ["tags"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.report.html"]
 
@@ -102,8 +114,8 @@ def test_flags_win_over_assignments_and_those_over_the_file(run_here, source, ti
     words = ["--config", tmp_path / "run.toml", "--set", "train.seed=4", "--set", "train.epochs=2", "--epochs", 1]
     done = run_here("train", *source("classify"), "-o", tmp_path / "out", *tiny, *words)
     assert done.code == 0, done.err
-    settings = json.loads((tmp_path / "out" / "bundle.json").read_text())["settings"]["train"]
-    assert (settings["epochs"], settings["seed"], settings["clip"]) == (1, 4, 0.25)
+    settings = load_bundle(tmp_path / "out").head()[1].settings.train
+    assert (settings.epochs, settings.seed, settings.clip) == (1, 4, 0.25)
 
 
 def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, run_here, source, tiny, tmp_path):
@@ -117,7 +129,7 @@ def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, 
     assert any(line.decode().startswith(said) for line in process.stderr)  # reads no further than that line
     process.send_signal(signal.SIGINT)  # one more, out of impatience
     assert process.wait(timeout=60) == 130
-    assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
+    assert load_bundle(tmp_path / "out").head()[1].training["interrupted"] is True
     assert {path.name for path in tmp_path.iterdir()} == {".runs", "out"}
     assert run_here("info", "-m", tmp_path / "out").code == 0
 
@@ -129,7 +141,7 @@ def test_a_signal_to_end_saves_what_there_is_and_leaves_no_text(start_process, s
     assert any(b"epoch" in line for line in process.stderr)
     process.send_signal(ending)
     assert process.wait(timeout=60) == 130
-    assert load_bundle(tmp_path / "out").info.training["interrupted"] is True
+    assert load_bundle(tmp_path / "out").head()[1].training["interrupted"] is True
     run = tmp_path / ".runs" / "out"
     left = {path.name.partition("-")[0] for path in run.iterdir()}
     assert left <= {"run.json", "fixed", "step", "steps.jsonl", "lock"}
@@ -143,7 +155,7 @@ def test_a_training_goes_on_when_nobody_reads_what_it_says(start_process, source
     process.stderr.readline()
     process.stderr.close()
     assert process.wait(timeout=60) == 0
-    assert load_bundle(tmp_path / "out").info.training["interrupted"] is False
+    assert load_bundle(tmp_path / "out").head()[1].training["interrupted"] is False
 
 
 def test_a_training_that_diverges_says_so_and_saves_the_best_before(run_here, source, tiny, tmp_path):
@@ -153,7 +165,7 @@ def test_a_training_that_diverges_says_so_and_saves_the_best_before(run_here, so
     assert done.code == 2
     assert "training diverged at step" in done.err
     assert f"the best weights before are in {tmp_path / 'out'}; lower it" in done.err
-    assert load_bundle(tmp_path / "out").info.training["diverged"] is True
+    assert load_bundle(tmp_path / "out").head()[1].training["diverged"] is True
 
 
 @pytest.mark.parametrize("task", SOURCES)
@@ -166,5 +178,5 @@ def test_the_same_training_gives_the_same_bundle(run_here, source, tiny, tmp_pat
         {path.name: path.read_bytes() for path in (tmp_path / name / "model").iterdir()} for name in ("one", "two")
     )
     assert one == two
-    described = json.loads(one["bundle.json"])
+    described = json.loads(one["bundle.json"])["heads"][HEADS[task]]
     assert (described["settings"]["train"]["seed"], described["training"]["threads"]) == (5, 1)

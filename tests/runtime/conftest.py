@@ -7,10 +7,11 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from lstmtext.bundle import Bundle, BundleInfo, HeadInfo, load_bundle, save_bundle
+from lstmtext.bundle import Bundle, Part, load_bundle, save_bundle
+from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.nn.model import Model, model_arrays
 from lstmtext.resolve import resolve_settings
-from lstmtext.runtime.export import export_graph
+from lstmtext.runtime.export import export_graphs
 from lstmtext.text.tokenizer import Tokenizer
 
 LABELS = {"classify": ("bad", "fine", "good"), "tag": ("O", "B-X", "I-X", "B-Y", "I-Y"), "generate": ()}
@@ -53,13 +54,11 @@ def make_pair(tokenizer: Tokenizer, tmp_path: Path) -> Callable[..., Pair]:
         arrays = model_arrays(model)
         encoder = {name.removeprefix("encoder."): a for name, a in arrays.items() if name.startswith("encoder.")}
         head = {name.removeprefix("head."): a for name, a in arrays.items() if name.startswith("head.")}
-        info = BundleInfo(resolved, {"own": HeadInfo(task, LABELS[task])}, tokenizer.size, 0, {}, {})
-        named = {
-            name if name in arrays and name.startswith("encoder.") else f"heads.own.{name[5:]}": a
-            for name, a in arrays.items()
-        }
-        graph = export_graph(task, resolved, encoder, head, precision=precision)
-        save_bundle(tmp_path / task, info, tokenizer, named, graph)
+        graphs = export_graphs(task, resolved, encoder, head, precision=precision)
+        own = HeadInfo(task, LABELS[task], settings=resolved)
+        info = BundleInfo(resolved.encoder, resolved.text.unit, tokenizer.size, 0, {"own": own})
+        parts = Part.of(encoder, graphs.encoder), {"own": Part.of(head, graphs.head)}
+        save_bundle(tmp_path / task, info, tokenizer, *parts)
         return Pair(model, load_bundle(tmp_path / task))
 
     return make

@@ -9,7 +9,7 @@ from lstmtext.bundle import load_bundle
 from lstmtext.decoding.sampling import softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.runtime import predictors
-from lstmtext.runtime.engine import Engine
+from lstmtext.runtime.engine import Chain
 from lstmtext.runtime.inputs import GROUP, sentence_inputs, text_inputs
 from lstmtext.runtime.predictors import SentencePredictor, TextPredictor
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
@@ -37,7 +37,7 @@ TAGGERS = ENCODERS | {"bypass off": {"tag__bypass": False}}
 @pytest.mark.parametrize("settings", CLASSIFIERS.values(), ids=CLASSIFIERS)
 def test_the_classifier_gives_torchs_probabilities(make_pair, settings):
     model, bundle = make_pair("classify", **settings)
-    chosen = bundle.info.settings
+    chosen = bundle.head()[1].settings
     logits_BK, _ = model.predict(collate_texts(text_examples(bundle.tokenizer, TEXTS, chosen), chosen))
     answers = TextPredictor(bundle, *bundle.head()).predict(TEXTS)
     np.testing.assert_allclose([answer.probabilities_K for answer in answers], softmax(logits_BK), **TOLERANCE)
@@ -46,9 +46,9 @@ def test_the_classifier_gives_torchs_probabilities(make_pair, settings):
 @pytest.mark.parametrize("settings", TAGGERS.values(), ids=TAGGERS)
 def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair, settings):
     model, bundle = make_pair("tag", **settings)
-    batch = collate_sentences(sentence_examples(bundle.tokenizer, SENTENCES), bundle.info.settings)
+    batch = collate_sentences(sentence_examples(bundle.tokenizer, SENTENCES), bundle.head()[1].settings)
     wanted_BWK, _ = model.predict(batch)
-    given_BWK = Engine(bundle.folder / "runtime.onnx").run(sentence_inputs(batch))[0]
+    given_BWK = Chain.of(bundle, "own").run(sentence_inputs(batch))[0]
     for wanted_WK, given_WK, words in zip(wanted_BWK, given_BWK, batch.words_B, strict=True):
         np.testing.assert_allclose(given_WK[:words], wanted_WK[:words], **TOLERANCE)
     crf = model.head.crf
@@ -64,7 +64,7 @@ def test_the_many_ngrams_of_one_text_do_not_widen_the_arrays_of_the_others(make_
     predictor = TextPredictor(bundle, *bundle.head())
     long = " ".join(map(str, range(10_000)))
     texts = [long, *["Anna was in Oslo"] * 200]
-    ngrams = len(text_examples(bundle.tokenizer, [long], bundle.info.settings)[0].ngrams)
+    ngrams = len(text_examples(bundle.tokenizer, [long], bundle.head()[1].settings)[0].ngrams)
     tracemalloc.start()
     predictor.predict(texts)
     _, peak = tracemalloc.get_traced_memory()
@@ -87,8 +87,8 @@ PRECISIONS = ("float32", "int8")
 @pytest.mark.parametrize("settings", CLASSIFIERS.values(), ids=CLASSIFIERS)
 def test_padding_and_neighbours_change_no_bit_of_a_classifiers_answer(make_pair, settings, precision):
     _, bundle = make_pair("classify", precision, **settings)
-    chosen = bundle.info.settings
-    engine = Engine(bundle.folder / "runtime.onnx")
+    chosen = bundle.head()[1].settings
+    engine = Chain.of(bundle, "own")
     examples = text_examples(bundle.tokenizer, TEXTS, chosen)
     whole = text_inputs(collate_texts(examples, chosen))
     together = engine.run(whole)[0]
@@ -103,8 +103,8 @@ def test_padding_and_neighbours_change_no_bit_of_a_classifiers_answer(make_pair,
 @pytest.mark.parametrize("settings", TAGGERS.values(), ids=TAGGERS)
 def test_padding_and_neighbours_change_no_bit_of_a_taggers_answer(make_pair, settings, precision):
     _, bundle = make_pair("tag", precision, **settings)
-    chosen = bundle.info.settings
-    engine = Engine(bundle.folder / "runtime.onnx")
+    chosen = bundle.head()[1].settings
+    engine = Chain.of(bundle, "own")
     examples = sentence_examples(bundle.tokenizer, SENTENCES)
     batch = collate_sentences(examples, chosen)
     together = engine.run(sentence_inputs(batch))[0]

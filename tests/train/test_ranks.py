@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lstmtext.bundle import load_bundle
 from lstmtext.train.feeds import RecordFeed, StreamFeed, at_least
 from tests.train.test_schedule_and_feeds import with_sizes
 
@@ -103,7 +104,7 @@ def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoin
         resumed = [sys.executable, "-m", "lstmtext", "train", "--resume", str(run)]
         done = subprocess.run(resumed, capture_output=True, text=True, check=False)
         assert (done.returncode, "2 x 1 threads before" in done.stderr) == (0, True), done.stderr
-    assert json.loads((tmp_path / "model" / "bundle.json").read_text())["training"]["epochs"] == 12
+    assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 12
 
 
 def second_of(launcher: int) -> int:

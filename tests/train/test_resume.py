@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lstmtext.bundle import load_bundle
 from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, write_snapshot
 from lstmtext.train.course import Course
 from lstmtext.train.loop import Trainee, training_steps
@@ -182,7 +183,7 @@ def test_data_that_moved_are_named_anew(place, train_here):
     assert train_here("--resume", "model").code != 0
     answer = train_here("--resume", "model", "moved.csv")
     assert answer.code == 0
-    assert "moved.csv" in json.loads((place / "model" / "bundle.json").read_text())["data"]["files"]
+    assert "moved.csv" in load_bundle(place / "model").head()[1].data["files"]
 
 
 def test_what_the_run_decided_cannot_be_given(place, train_here):
@@ -234,7 +235,7 @@ def test_an_interrupted_training_can_be_gone_on_with_to_the_same_bundle(tmp_path
     _, said = process.communicate()
     assert process.returncode == 130
     assert "lstmtext train --resume .runs/model" in said
-    assert json.loads((tmp_path / "model" / "bundle.json").read_text())["training"]["interrupted"]
+    assert load_bundle(tmp_path / "model").head()[1].training["interrupted"]
     assert run("--resume", "model", cwd=tmp_path).returncode == 0
     assert bundle_of(tmp_path / "model") == bundle_of(tmp_path / "whole" / "model")
 

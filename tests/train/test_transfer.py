@@ -12,7 +12,7 @@ from lstmtext.bundle import load_bundle
 from lstmtext.data.plan import DataRequest
 from lstmtext.nn.model import model_arrays
 from lstmtext.resolve import resolve_settings
-from lstmtext.runtime.export import export_graph
+from lstmtext.runtime.export import Graphs, export_graphs
 from lstmtext.train.changes import changes
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.job import TrainRequest
@@ -50,7 +50,7 @@ def test_a_head_for_more_labels_has_the_old_ones_in_their_places():
     rng = np.random.default_rng(0)
     old = {"output.weight": rng.random((2, 3)), "crf.transitions_KK": rng.random((2, 2)), "pooling.query": np.ones(3)}
     fresh = {"output.weight": np.zeros((3, 3)), "crf.transitions_KK": np.zeros((3, 3)), "pooling.query": np.zeros(3)}
-    made = OldHead("mood", ("a", "c"), old, b"", np.array([0, 2])).widened(fresh)
+    made = OldHead("mood", ("a", "c"), old, Graphs(None, b""), np.array([0, 2])).widened(fresh)
     assert (made["output.weight"][[0, 2]] == old["output.weight"]).all()
     assert (made["crf.transitions_KK"][np.ix_([0, 2], [0, 2])] == old["crf.transitions_KK"]).all()
     assert made["crf.transitions_KK"][1].sum() + made["output.weight"][1].sum() == 0
@@ -63,7 +63,7 @@ def test_a_classifier_begins_as_it_was(going_on, classify_bundle):
     assert job.data.labels.names == ("negative", "positive", "strange")
     assert "head 'labels' too; new: strange; kept without a record: positive" in said
     assert job.head == "labels"
-    old, head = load_bundle(classify_bundle).arrays("heads.labels."), model.state_dict()
+    old, head = load_bundle(classify_bundle).head_arrays("labels"), model.state_dict()
     assert (head["head.output.weight"].numpy()[:2] == old["output.weight"]).all()
     assert (head["head.bypass.idf_N"].numpy() == old["bypass.idf_N"]).all()
     occurring = np.zeros(len(old["bypass.table_NK"]), dtype=bool)
@@ -82,7 +82,7 @@ def test_a_tagger_begins_as_it_was(going_on, tag_bundle):
     names = load_bundle(tag_bundle).info.heads["tags"].labels
     assert "new: B-ORG; kept without a record: B-LOC, I-PER" in said
     places = [job.data.labels.id(name) for name in names]
-    old = load_bundle(tag_bundle).arrays("heads.tags.")
+    old = load_bundle(tag_bundle).head_arrays("tags")
     head = {name.removeprefix("head."): value.numpy() for name, value in model.state_dict().items()}
     assert np.array_equal(head["crf.transitions_KK"][np.ix_(places, places)], old["crf.transitions_KK"])
     assert np.array_equal(head["bypass.table_NK"][:, places], old["bypass.table_NK"])  # rare words of now are known
@@ -93,10 +93,12 @@ def test_a_tagger_begins_as_it_was(going_on, tag_bundle):
 def test_a_language_model_begins_as_it_was(going_on, generate_bundle):
     job, model, said = going_on(generate_bundle, "Anna went to Rome and it was good.\n" * 60, "new.txt")
     assert "head 'lm' too" in said
-    old = load_bundle(generate_bundle).arrays()
+    old = load_bundle(generate_bundle)
+    arrays = {f"encoder.{name}": own for name, own in old.encoder_arrays().items()}
+    arrays |= {f"head.{name}": own for name, own in old.head_arrays("lm").items()}
+    assert arrays.keys() == model.state_dict().keys()
     for name, value in model.state_dict().items():
-        own = old[name if name.startswith("encoder.") else "heads.lm." + name.removeprefix("head.")]
-        assert np.array_equal(value.numpy(), own), name
+        assert np.array_equal(value.numpy(), arrays[name]), name
     batch = next(iter(stream_windows(job.data.stream("validation"), 1, 16)))
     assert np.isfinite(model.predict(batch)[0]).all()
 
@@ -107,8 +109,8 @@ def test_other_labels_take_the_encoder_alone(going_on, classify_bundle, head, la
     assert len(job.data.labels) == labels
     assert ("its labels (negative, positive) are not in the data; --set transfer.head=keep" in said) == (head == "auto")
     old = load_bundle(classify_bundle)
-    assert np.array_equal(model.encoder.embedding_VD.detach().numpy(), old.arrays("encoder.")["embedding_VD"])
-    taken = np.isin(old.arrays("heads.labels.")["output.weight"], model.head.output.weight.detach().numpy()).all()
+    assert np.array_equal(model.encoder.embedding_VD.detach().numpy(), old.encoder_arrays()["embedding_VD"])
+    taken = np.isin(old.head_arrays("labels")["output.weight"], model.head.output.weight.detach().numpy()).all()
     assert taken == (head == "keep")
 
 
@@ -131,7 +133,7 @@ def test_what_changed_is_told_and_kept(run_here, classify_bundle, data, tiny, tm
     answer = run_here(*words, "-o", tmp_path / "out", *settings, "--epochs", 12, "--set", "train.precision=float32",
                       "--set", "transfer.replay=4")  # fmt: skip
     assert answer.code == 0, answer.err
-    changes = load_bundle(tmp_path / "out").info.changes
+    changes = load_bundle(tmp_path / "out").head()[1].changes
     assert any(text.startswith("new data, 1 records: accuracy") for text in changes)
     assert any(text.startswith("replayed data, ") for text in changes)
     assert all(text in answer.err for text in changes)
@@ -149,7 +151,7 @@ def test_scores_before_are_those_of_the_old_bundle(going_on, classify_bundle, ru
     words = ["train", data / "reviews.csv", "--valid", data / "reviews.csv", "--encoder", classify_bundle, "-q"]
     answer = run_here(*words, "-o", tmp_path / "again", "--epochs", 1, *tiny)
     assert answer.code == 0, answer.err
-    told = load_bundle(tmp_path / "again").info.changes[0]
+    told = load_bundle(tmp_path / "again").head()[1].changes[0]
     old = json.loads(run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out)["scores"]
     assert f"accuracy {old['accuracy']:.4f} before" in told
 
@@ -197,7 +199,7 @@ def test_several_labels_a_text_go_on_too(run_here, tiny, tmp_path):
     bundle = load_bundle(tmp_path / "new")
     assert bundle.info.heads["labels"].labels == ("light", "waste", "water")
     assert "new data, 2 records: micro_f1" in done.err
-    assert len(bundle.arrays("heads.labels.")["thresholds_K"]) == 3
+    assert len(bundle.head_arrays("labels")["thresholds_K"]) == 3
 
 
 def test_other_labels_leave_the_shape_of_the_head_to_the_user(run_here, tiny, data, tmp_path):
@@ -207,7 +209,7 @@ def test_other_labels_leave_the_shape_of_the_head_to_the_user(run_here, tiny, da
     words = ["train", tmp_path / "far.csv", "--encoder", tmp_path / "old", "-o", tmp_path / "new", "--epochs", 1]
     done = run_here(*words, "--threads", 1, "--set", "classify.pooling=mean,last")
     assert done.code == 0, done.err
-    own = load_bundle(tmp_path / "new").info.settings.classify
+    own = load_bundle(tmp_path / "new").head()[1].settings.classify
     assert (own.bypass, own.pooling) == (True, ("mean", "last"))
 
 
@@ -238,7 +240,7 @@ def test_one_label_a_text_and_several_are_other_heads(run_here, tiny, tmp_path, 
     assert run_here(*words, *flags[0], "-o", tmp_path / "old", *tiny).code == 0
     done = run_here(*words, *flags[1], "--encoder", tmp_path / "old", "-o", tmp_path / "new", "--threads", 1)
     assert f"its head gives {'several labels' if several else 'one label'} a text" in done.err
-    assert load_bundle(tmp_path / "new").info.settings.classify.multi_label != several
+    assert load_bundle(tmp_path / "new").head()[1].settings.classify.multi_label != several
     scores = load_bundle(tmp_path / "new").info.heads["labels"].scores
     assert ("accuracy" in scores) == several
 
@@ -251,7 +253,7 @@ def test_an_old_bundle_may_go_while_the_training_runs(going_on, classify_bundle,
     encoder, head = (
         {k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(p)} for p in ("encoder", "head")
     )
-    told = changes(job, export_graph("classify", job.settings, encoder, head), head)
+    told = changes(job, export_graphs("classify", job.settings, encoder, head), head)
     assert told[0].startswith("new data, 1 records: accuracy ")
 
 
@@ -269,7 +271,7 @@ def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_count
     text, name, going_on, generate_bundle
 ):
     job, model, _ = going_on(generate_bundle, text, name, "transfer.language_loss=0.5")
-    old = load_bundle(generate_bundle).arrays("heads.lm.")
+    old = load_bundle(generate_bundle).head_arrays("lm")
     assert old.keys() == model.language.state_dict().keys()
     assert all((old[key] == value.numpy()).all() for key, value in model.language.state_dict().items())
     feed = text_feed if name.endswith("csv") else sentence_feed
@@ -297,6 +299,8 @@ def test_a_language_model_beside_the_head_is_not_saved(run_here, data, generate_
         done = run_here(*words, "-o", tmp_path / str(share), "--set", f"transfer.language_loss={share}")
         assert done.code == 0, done.err
         bundle = load_bundle(tmp_path / str(share))
-        sizes.append((bundle.info.parameters, sorted(bundle.arrays())))
+        names = sorted(bundle.encoder_arrays()), sorted(bundle.head_arrays("labels"))
+        sizes.append((bundle.info.parameters, bundle.head()[1].parameters, names))
     assert sizes[0] == sizes[1]
-    assert (tmp_path / "0" / "model.safetensors").read_bytes() != (tmp_path / "1" / "model.safetensors").read_bytes()
+    first, second = ((tmp_path / name / "encoder.safetensors").read_bytes() for name in ("0", "1"))
+    assert first != second

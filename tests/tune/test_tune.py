@@ -41,7 +41,7 @@ def test_a_search_ends_with_a_bundle_its_settings_and_a_verdict(run_here, data, 
     bundle = load_bundle(tmp_path / "best")
     (tmp_path / "best.toml").write_bytes(done.out)
     own = resolve_settings("classify", file=tmp_path / "best.toml").as_dict()
-    assert own["encoder"] == bundle.info.settings.as_dict()["encoder"]
+    assert own["encoder"] == bundle.head()[1].settings.as_dict()["encoder"]
     assert "baseline: TF-IDF and logistic regression: accuracy" in done.err
     assert "the default settings have" in done.err
     best, default = (float(done.err.partition(f"{word} ")[2][:6]) for word in ("best accuracy", "settings have"))
@@ -84,7 +84,7 @@ def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
     assert done.code == 0, done.err
     bundle = load_bundle(tmp_path / "small")
     size = sum(path.stat().st_size for path in (tmp_path / "small").iterdir())
-    assert least_bytes(bundle.info.settings, bundle.info.vocabulary_size) < size <= 1_000_000
+    assert least_bytes(bundle.head()[1].settings, bundle.info.vocabulary_size) < size <= 1_000_000
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def _ours(folder, precision):
     from lstmtext.runtime.predictors import TextPredictor
 
     bundle = load_bundle(Path(folder))
-    if bundle.info.runtime["precision"] != precision:
+    if bundle.head()[1].runtime["precision"] != precision:
         export_bundle(bundle, precision)
         bundle = load_bundle(Path(folder))
     predictor = TextPredictor(bundle, *bundle.head())
@@ -55,16 +55,16 @@ def _torch(folder):
     import torch
 
     from lstmtext.bundle import load_bundle
-    from lstmtext.nn.model import ENCODER_PREFIX, Model, load_arrays
+    from lstmtext.nn.model import Model, load_arrays
     from lstmtext.text.batching import plan_batches
     from lstmtext.text.examples import collate_texts, text_examples
 
     bundle = load_bundle(Path(folder))
-    settings = bundle.info.settings
     name, head = bundle.head()
+    settings = head.settings
     model = Model("classify", settings, vocabulary_size=bundle.tokenizer.size, labels=len(head.labels)).eval()
-    load_arrays(model.encoder, bundle.arrays(ENCODER_PREFIX), place=bundle.folder)
-    load_arrays(model.head, bundle.arrays(f"heads.{name}."), place=bundle.folder)
+    load_arrays(model.encoder, bundle.encoder_arrays(), place=bundle.folder)
+    load_arrays(model.head, bundle.head_arrays(name), place=bundle.folder)
 
     def answer(texts):
         with torch.inference_mode():
@@ -86,7 +86,7 @@ def _products(folder):
     from lstmtext.runtime.predictors import BATCH_TOKENS
 
     bundle = load_bundle(Path(folder))
-    encoder = bundle.info.settings.encoder
+    encoder = bundle.info.encoder
     rng = np.random.default_rng(0)
     nodes, inputs, outputs, weights, feeds = [], [], [], [], {}
     for layer in range(encoder.layers):
@@ -107,7 +107,7 @@ def _products(folder):
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def answer(texts):
-        most = bundle.info.settings.text.max_tokens
+        most = bundle.head()[1].settings.text.max_tokens
         if "tokens" not in known:
             known["tokens"] = sum(min(most, len(ids)) + 2 for ids in bundle.tokenizer.encode_batch(texts))
         runs = ([None] for _ in range(known["tokens"] // BATCH_TOKENS))
