@@ -85,8 +85,8 @@ class Bundle:
         present = ", ".join(f"'{own}' ({info.task})" for own, info in self.info.heads.items())
         wanted = f"head '{name}'" if name else f"head for {task}"
         found = f"no {wanted}" if not heads else "more than one head fits"
-        named = name or heads
-        hint = "name another with --head, or use another bundle" if named else f"use a bundle trained to {task}"
+        hint = "name one with --head" if heads else "name another with --head, or use another bundle"
+        hint = hint if name or heads else f"use a bundle trained to {task}"
         raise ModelError(self.folder, f"{found}; it has {present}", hint=hint)
 
     def graph(self, head: str | None = None) -> Path | None:
@@ -101,6 +101,11 @@ class Bundle:
     def head_arrays(self, head: str, prefix: str = "") -> dict[str, Floats]:
         """Weights of a head whose names begin with a prefix, without it."""
         return _arrays(self.folder / (head_file(head) + WEIGHTS_END), prefix)
+
+    @cached_property
+    def encoder_digest(self) -> str:
+        """SHA-256 of the weights of the encoder."""
+        return _digest(self.folder / (ENCODER + WEIGHTS_END))
 
     def part(self, head: str | None = None) -> Part:
         """The files of a head, or of the encoder, as they are."""

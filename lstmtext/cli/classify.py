@@ -27,7 +27,7 @@ def classify(
     ] = None,
     format_name: Annotated[str, typer.Option("--format", help="tsv or jsonl.")] = "tsv",
     text_column: options.TextKey = None,
-    head: options.Head = None,
+    head: options.Heads = None,
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,7 +49,7 @@ def classify(
 
     output = options.chosen_format(format_name, OUTPUTS)
     bundle = load_bundle(model)
-    predictor = TextPredictor(bundle, *bundle.head(head, "classify"))
+    predictor = TextPredictor(bundle, *bundle.head(options.one_head(head), "classify"))
     say = partial(remark, quiet=quiet)
     lines = RecordLines(file, text_column, as_json=output == "jsonl", say=say)
     cut = 0

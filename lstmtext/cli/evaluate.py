@@ -13,7 +13,7 @@ def evaluate(
     data: Annotated[list[str], typer.Argument(help="Files, folders, hf://owner/name, or - for standard input.")],
     model: options.Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    head: options.Head = None,
+    head: options.Heads = None,
     format_name: options.DataFormat = None,
     text_column: options.TextColumn = None,
     label_column: options.LabelColumn = None,
@@ -34,9 +34,8 @@ def evaluate(
     bundle = load_bundle(model)
     chosen = options.chosen_format(format_name, READERS)
     sources = find_sources(data, chosen)
-    result = evaluate_bundle(
-        bundle, sources, Columns(text_column, label_column, tag_column), head=head, threads=threads
-    )
+    columns, name = Columns(text_column, label_column, tag_column), options.one_head(head)
+    result = evaluate_bundle(bundle, sources, columns, head=name, threads=threads)
     if as_json:
         write_lines([json_line(result)])
         return

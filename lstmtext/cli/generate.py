@@ -33,7 +33,7 @@ def generate(
     stop: Stop = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws.")] = D.seed,
     format_name: Annotated[str, typer.Option("--format", help="text or jsonl.")] = "text",
-    head: options.Head = None,
+    head: options.Heads = None,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Write text that goes on from a prompt, as it is drawn.
@@ -54,7 +54,7 @@ def generate(
     as_json = options.chosen_format(format_name, OUTPUTS) == "jsonl"
     sampling = Sampling(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed)
     bundle = load_bundle(model)
-    predictor = LanguagePredictor(bundle, *bundle.head(head, "generate"))
+    predictor = LanguagePredictor(bundle, *bundle.head(options.one_head(head), "generate"))
     prompts = [_clean(prompt)] if prompt is not None else _prompts()
     count = broken = 0
     for text in prompts:

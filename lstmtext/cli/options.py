@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMATS = "csv, tsv, jsonl, parquet, text, conll or conllu"
 
 Model = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder that train wrote.")]
-Head = Annotated[str | None, typer.Option("--head", help="Name of the head.")]
+Heads = Annotated[list[str] | None, typer.Option("--head", help="Name of the head; see lstmtext info.")]
 DataFormat = Annotated[str | None, typer.Option("--format", help=f"Format of the data: {FORMATS}.")]
 Valid = Annotated[list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")]
 TextColumn = Annotated[str | None, typer.Option("--text-column", help="Column that holds the text.")]
@@ -43,6 +43,13 @@ Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 t
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no remarks on stderr.")]
 Task = Annotated[str | None, typer.Option("--task", help="classify, tag or generate; read from the data if not given.")]
 File = Annotated[str, typer.Argument(help="Text file, one text a line, whatever its name; - is standard input.")]
+
+
+def one_head(names: list[str] | None) -> str | None:
+    """The name that `--head` gives, if any. Raises UsageError for several."""
+    if names and len(names) > 1:
+        raise UsageError("--head", f"found {', '.join(names)}", expected="one", hint="lstmtext tag takes several")
+    return names[0] if names else None
 
 
 def chosen_task(name: str | None) -> TaskName | None:

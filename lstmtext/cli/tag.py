@@ -7,7 +7,7 @@ import typer
 
 from lstmtext.cli import options
 from lstmtext.cli.streams import RecordLines, read_groups, remark, write_lines
-from lstmtext.cli.tag_formats import TAG_FORMATS, TaggedLine
+from lstmtext.cli.tag_formats import TAG_FORMATS, chosen_heads, tagged_lines
 
 
 def tag(
@@ -16,7 +16,7 @@ def tag(
     format_name: Annotated[str, typer.Option("--format", help=", ".join(TAG_FORMATS) + ".")] = "conll",
     pretokenized: Annotated[bool, typer.Option("--pretokenized", help="Words are what stands between spaces.")] = False,
     text_column: options.TextKey = None,
-    head: options.Head = None,
+    head: options.Heads = None,
     threads: options.Threads = 0,
     quiet: options.Quiet = False,
 ) -> None:
@@ -25,6 +25,9 @@ def tag(
     Formats: conll (word, tab, tag; an empty line ends each text), conllu, jsonl (with character offsets and
     spans), inline (one line a text). Words and tags that a JSON line has already become gold_words, gold_tags.
 
+    --head may be repeated; the text is read once. Then conll has a column for each head, in their order, conllu the
+    first head without spans in UPOS and the others under their names in MISC, jsonl tags_NAME and spans_NAME.
+
     \b
     echo "Anna Berg lives in Oslo." | lstmtext tag -m checkpoints/entities --format inline
     lstmtext tag data/prose.txt -m checkpoints/entities --format jsonl
@@ -32,13 +35,12 @@ def tag(
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import SentencePredictor
     from lstmtext.runtime.workers import in_order
-    from lstmtext.text.spans import is_bio
     from lstmtext.text.words import split_on_spaces, split_words
 
     options.chosen_format(format_name, tuple(TAG_FORMATS))
     bundle = load_bundle(model)
-    predictor = SentencePredictor(bundle, *bundle.head(head, "tag"))
-    has_spans = is_bio(predictor.tags)
+    heads = chosen_heads(bundle, head or [], format_name)
+    predictor = SentencePredictor(bundle, *heads)
     split = split_on_spaces if pretokenized else split_words
     say = partial(remark, quiet=quiet)
     lines = RecordLines(file, text_column, as_json=format_name == "jsonl", say=say)
@@ -46,7 +48,7 @@ def tag(
     def tagged(records: list[dict[str, object]]) -> list[str]:
         words = [split(str(record[lines.column])) for record in records]
         tags = predictor.predict([[word.text for word in own] for own in words])
-        made = (TaggedLine(*parts, lines.column, has_spans) for parts in zip(records, words, tags, strict=True))
+        made = tagged_lines(heads, records, words, tags, lines.column)
         return [TAG_FORMATS[format_name](line) for line in made]
 
     for written in in_order(map(lines.parse, read_groups(file)), tagged, threads):

@@ -36,6 +36,10 @@ AdaptOn = Annotated[
         "--adapt-on", help="Text without labels of the same kind: a language model of it first, written to OUTPUT.lm."
     ),
 ]
+AddTo = Annotated[
+    Path | None,
+    typer.Option("--add-to", help="A bundle to add the head to; its encoder and its heads stay as they are."),
+]
 Resume = Annotated[
     Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")
 ]
@@ -55,8 +59,9 @@ def train(
     multi_label: options.MultiLabel = False,
     encoder: Encoder = "none",
     adapt_on: AdaptOn = None,
+    add_to: AddTo = None,
     replay: Replay = None,
-    head: options.Head = None,
+    head: options.Heads = None,
     epochs: Epochs = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")] = None,
     class_weight: Annotated[
@@ -85,6 +90,7 @@ def train(
     lstmtext train data/reviews.csv -o checkpoints/reviews
     lstmtext train data/entities.conll -o checkpoints/entities
     lstmtext train data/prose.txt -o checkpoints/prose --budget 1m
+    lstmtext train data/entities.conll --add-to checkpoints/reviews --head ner -o checkpoints/both
     lstmtext train --resume checkpoints/reviews
     lstmtext train data/reviews.csv --find-lr
     """
@@ -114,14 +120,14 @@ def train(
         columns = Columns(text_column, label_column, tag_column, weight_column)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
-        return TrainRequest(asked, output, encoder, head, adapt_on or ())
+        return TrainRequest(asked, output, encoder, options.one_head(head), adapt_on or (), str(add_to or ""))
 
     if find_lr:
         _print_rates(request(Path()), settings_of, quiet=quiet)
         return
     with TrainingProgress(quiet=quiet) as progress:
         if resume is None:
-            output = _given(output, "-o/--output")
+            output = _given(output or add_to, "-o/--output")
             start_training(request(output), settings_of, progress, progress.remark, log_dir=log_dir)
         else:
             _refuse(
@@ -130,7 +136,7 @@ def train(
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
                     "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
                     "--head": head, "--replay": replay, "--encoder": None if encoder == "none" else encoder,
-                    "--adapt-on": adapt_on,
+                    "--adapt-on": adapt_on, "--add-to": add_to,
                 },
             )  # fmt: skip
             resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)

@@ -35,6 +35,20 @@ class Model(nn.Module):
         self.share = settings.transfer.language_loss if task != "generate" else 0.0
         self.language = LanguageModel(settings, self.encoder.width, 0, vocabulary_size) if self.share else None
         """What foretells the tokens of the texts beside the head's own work, in training alone."""
+        self._frozen = False
+
+    def freeze_encoder(self) -> None:
+        """Let only the head learn from now on; the encoder reads without dropout, as it does when it is run."""
+        self._frozen = True
+        self.encoder.requires_grad_(False)
+        self.encoder.eval()
+
+    def train(self, mode: bool = True) -> "Model":
+        """See `nn.Module.train`; a frozen encoder never changes."""
+        super().train(mode and not self._frozen)
+        if self._frozen:
+            self.head.train(mode)
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -95,9 +109,9 @@ def model_arrays(model: nn.Module) -> dict[str, Floats]:
 
 
 def moving_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """What training changes: parameters, and the buffers that validation sets; views, not copies."""
+    """What training changes: parameters that learn, and the buffers that validation sets; views, not copies."""
     buffers = {name: value for name, value in model.named_buffers() if name.rpartition(".")[2] in SET_BY_VALIDATION}
-    return dict(model.named_parameters()) | buffers
+    return {name: value for name, value in model.named_parameters() if value.requires_grad} | buffers
 
 
 def fixed_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import numpy as np
 from lstmtext.bundle import Bundle
 from lstmtext.config import TaskName
 from lstmtext.data.columns import Columns
-from lstmtext.data.readers import read_passages, read_sentences, read_texts
+from lstmtext.data.readers import infer_task, read_passages, read_sentences, read_texts
 from lstmtext.data.records import Sentence, TextRecord
 from lstmtext.data.sources import Source
 from lstmtext.description import HeadInfo
@@ -33,8 +33,10 @@ def evaluate(
     """`task`, `head`, `records` and `scores` of a bundle on data. Raises DataError where there are no records.
 
     Columns that are not named are those of the data that the head was trained on, where the new data have them.
+    Of several heads, the only one for the task that the data are for needs no name.
     """
-    name, info = bundle.head(head)
+    unseen = head is not None or len(bundle.info.heads) == 1 or sources[0].once  # which cannot be looked at twice
+    name, info = bundle.head(head, None if unseen else infer_task(sources[0], columns)[0])
     known = info.data.get("columns")
     columns = replace(columns, usual=known if isinstance(known, dict) else {})
     count, scores = _EVALUATORS[info.task](bundle, (name, info), sources, columns, threads)
@@ -65,13 +67,13 @@ def _texts(
 def _sentences(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
 ) -> tuple[int, Scores]:
-    predictor = SentencePredictor(bundle, *head)
+    predictor = SentencePredictor(bundle, head)
     sentences = list(read_sentences(sources, columns))
     scheme = detect_scheme(sentence.tags for sentence in sentences)
-    scores = TagScores(predictor.tags)
+    scores = TagScores(head[1].labels)
 
     def answered(chunk: list[Sentence]) -> list[list[str]]:
-        return predictor.predict([sentence.words for sentence in chunk])
+        return predictor.predict([sentence.words for sentence in chunk])[0]
 
     tagged = chain.from_iterable(in_order(_chunks(sentences), answered, threads))
     for sentence, tags in zip(sentences, tagged, strict=True):

@@ -16,11 +16,11 @@ from lstmtext.decoding.label_sets import label_probabilities
 from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions, best_paths
 from lstmtext.description import HeadInfo
-from lstmtext.runtime.engine import Chain
+from lstmtext.runtime.engine import Chain, Engine, Value
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
-from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
+from lstmtext.text.examples import collate_sentences, collate_texts, hashes_of, sentence_examples, text_examples
 from lstmtext.text.pieces import Window, windows_of
 from lstmtext.text.spans import is_bio, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
@@ -77,39 +77,64 @@ class TextPredictor:
         return _in_batches(sizes, run)
 
 
-class SentencePredictor:
-    """Tags of the words of sentences."""
+class _TagHead:
+    """One head of those that read the same states."""
 
-    def __init__(self, bundle: Bundle, head: str, info: HeadInfo) -> None:
-        self.tags = info.labels
-        self._tokenizer = bundle.tokenizer
-        self._settings = info.settings
-        self._engine = Chain.of(bundle, head)
-        self._transitions = Transitions.of(bundle.head_arrays(head, "crf.")).restricted(info.labels)
+    def __init__(self, bundle: Bundle, name: str, info: HeadInfo) -> None:
+        self.tags, self.settings = info.labels, info.settings
+        graph = bundle.graph(name)
+        assert graph is not None, "each head has a graph"
+        self.engine = Engine(graph)
+        self.transitions = Transitions.of(bundle.head_arrays(name, "crf.")).restricted(info.labels)
 
-    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The tags of each sentence, one a word; long ones are read in windows that overlap."""
-        windows = [windows_of(len(words), LONGEST_SENTENCE, MARGIN) for words in sentences]
-        read = [words[window.read] for words, own in zip(sentences, windows, strict=True) for window in own]
-        tagged = iter(self._tags(read))
-        return [self._joined(own, list(islice(tagged, len(own)))) for own in windows]
-
-    def _joined(self, windows: Sequence[Window], tagged: Sequence[list[str]]) -> list[str]:
+    def joined(self, windows: Sequence[Window], tagged: Sequence[list[str]]) -> list[str]:
         """The tags of a sentence from those of its windows; where two meet, a span may need a new beginning."""
         if len(windows) == 1:
             return tagged[0]
         tags = [tag for window, own in zip(windows, tagged, strict=True) for tag in own[window.kept]]
         return to_bio(tags, "bio")[0] if is_bio(self.tags) else tags
 
-    def _tags(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
+
+class SentencePredictor:
+    """Tags of the words of sentences, by one head or by several, for all of which the encoder runs once."""
+
+    def __init__(self, bundle: Bundle, *heads: tuple[str, HeadInfo]) -> None:
+        self.tags = [info.labels for _, info in heads]
+        """Those of each head."""
+        self._tokenizer = bundle.tokenizer
+        graph = bundle.graph()
+        assert graph is not None, "a tagger reads the encoder"
+        self._encoder = Engine(graph)
+        self._heads = [_TagHead(bundle, *head) for head in heads]
+
+    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[list[str]]]:
+        """For each head the tags of each sentence, one a word; long ones are read in windows that overlap."""
+        windows = [windows_of(len(words), LONGEST_SENTENCE, MARGIN) for words in sentences]
+        read = [words[window.read] for words, own in zip(sentences, windows, strict=True) for window in own]
+        made = []
+        for head, tagged in zip(self._heads, self._tags(read), strict=True):
+            rest = iter(tagged)
+            made.append([head.joined(own, list(islice(rest, len(own)))) for own in windows])
+        return made
+
+    def _tags(self, sentences: Sequence[Sequence[str]]) -> list[list[list[str]]]:
         examples = sentence_examples(self._tokenizer, sentences)
 
-        def run(places: Ints) -> Iterator[list[str]]:
-            batch = collate_sentences([examples[place] for place in places], self._settings)
-            paths = best_paths(self._engine.run(sentence_inputs(batch))[0], batch.words_B, self._transitions)
-            return ([self.tags[tag] for tag in path] for path in paths)
+        def run(places: Ints) -> Iterator[tuple[list[str], ...]]:
+            chosen = [examples[place] for place in places]
+            hashes = hashes_of(chosen) if any(head.settings.tag.bypass for head in self._heads) else None
+            states: dict[str, Value] = {}
+            by_head = []
+            for head in self._heads:
+                batch = collate_sentences(chosen, head.settings, hashes)
+                inputs = sentence_inputs(batch)
+                states = states or self._encoder.values(inputs)
+                paths = best_paths(head.engine.run({**inputs, **states})[0], batch.words_B, head.transitions)
+                by_head.append([[head.tags[tag] for tag in path] for path in paths])
+            return zip(*by_head, strict=True)
 
-        return _in_batches([len(example.ids) for example in examples], run)
+        answers = _in_batches([len(example.ids) for example in examples], run)
+        return [[own[place] for own in answers] for place in range(len(self._heads))]
 
 
 LanguageState = tuple[Floats, Floats]

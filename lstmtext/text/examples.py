@@ -127,15 +127,22 @@ def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBa
     )
 
 
-def collate_sentences(examples: Sequence[SentenceExample], settings: Settings) -> SentenceBatch:
-    """A batch of sentences."""
+def hashes_of(examples: Sequence[SentenceExample]) -> Hashes:
+    """The lexical features of the words of sentences, [N, F], for as many batches of them as have use for it."""
+    return word_features([example.words for example in examples])
+
+
+def collate_sentences(
+    examples: Sequence[SentenceExample], settings: Settings, hashes: Hashes | None = None
+) -> SentenceBatch:
+    """A batch of sentences; `hashes` are what `hashes_of` gives, where it is known."""
     rows = [example.ids for example in examples]
     words_B = lengths_of([example.first for example in examples])
     first_BW = pad([example.first for example in examples])
     width = first_BW.shape[1]
     features_BWF = np.zeros((*first_BW.shape, FEATURES if settings.tag.bypass else 0), dtype=np.int64)
     if settings.tag.bypass:
-        hashes = word_features([example.words for example in examples])
+        hashes = hashes_of(examples) if hashes is None else hashes
         features_BWF[real_places(words_B, width)] = rows_of(hashes, settings.tag.bypass_buckets)
     return SentenceBatch(
         ids_BT=pad(rows),

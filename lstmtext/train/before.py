@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from lstmtext import __version__
+from lstmtext.bundle import Bundle
 from lstmtext.config import Settings
 from lstmtext.data.columns import Columns
 from lstmtext.data.encoded import EncodedData
@@ -27,6 +28,8 @@ class EarlierRun:
     machine: str
     precision: str
     tokenizer: str
+    encoder: str
+    """SHA-256 of the encoder that a head is added to; empty where none is."""
 
     @classmethod
     def of(cls, about: dict[str, Any], place: object) -> "EarlierRun":
@@ -34,9 +37,18 @@ class EarlierRun:
         try:
             asked = about["request"]
             data = DataRequest(**{**asked["data"], "columns": Columns(**asked["data"]["columns"])})
-            request = TrainRequest(data, Path(asked["output"]), asked["encoder"], asked["head"])
+            places = asked["encoder"], asked["head"], (), asked.get("add_to", "")
+            request = TrainRequest(data, Path(asked["output"]), *places)
             settings = settings_from_sections(about["settings"])
-            return cls(request, settings, about["data"], about["machine"], about["precision"], about["tokenizer"])
+            return cls(
+                request,
+                settings,
+                about["data"],
+                about["machine"],
+                about["precision"],
+                about["tokenizer"],
+                about.get("encoder", ""),
+            )
         except (KeyError, TypeError, UsageError) as error:
             raise ModelError(place, f"is not complete: {error!r}", hint="train anew without --resume") from error
 
@@ -51,6 +63,13 @@ class EarlierRun:
             found = f"gives {records_of(data)} records for training and validation that differ"
         expected = f"the {self.data['records']} records of before"
         return DataError(changed[0] if changed else name, found, expected=expected, hint="--force goes on with it")
+
+    def changed_encoder(self, now: Bundle | None) -> DataError | None:
+        """What says that the encoder that a head is added to is not that of the run, if so."""
+        if now is None or not self.encoder or now.encoder_digest == self.encoder:
+            return None
+        found = "has another encoder than when the run began"
+        return DataError(now.folder, found, expected="the one that the head learned on", hint="--force goes on with it")
 
     def changed_settings(self, place: object, now: Settings) -> UsageError | None:
         """What says that settings are not those of the run, if so."""

@@ -27,6 +27,8 @@ class TrainRequest:
     head: str | None = None
     adapt_on: Sequence[str] = ()
     """Text that a language model learns first, whose encoder is then the one to start from."""
+    add_to: str = ""
+    """A bundle that the head is added to."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class TrainJob:
     """A bundle whose encoder and tokenizer to start from."""
     before: OldHead | None = None
     """The head of that bundle, if it goes on."""
+    added: bool = False
+    """Whether the head is added to that bundle, whose encoder does not learn then."""
     run: RunFolder | None = None
     """Where checkpoints go."""
     about: dict[str, Any] = field(default_factory=dict)

@@ -59,6 +59,8 @@ def make_optimizer(model: Model, settings: Settings, *, fresh_head: bool = False
     train, transfer, layers = settings.train, settings.transfer, settings.encoder.layers
     groups: dict[tuple[float, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         depth = depth_of(name, layers) if fresh_head else 0
         begins = transfer.unfreeze * depth / (layers + 1)
         if "bypass" in name:
@@ -85,10 +87,12 @@ def depth_of(name: str, layers: int) -> int:
     return layers + 1 if kind == "encoder" else layers - int(last)
 
 
-def move_average(average: Model, model: Model, share: float) -> None:
+def move_average(average: nn.Module, model: nn.Module, share: float) -> None:
     """Move averaged weights towards the current ones by a share of the difference."""
+    pairs = zip(average.parameters(), model.parameters(), strict=True)
+    learning = [(kept, moved) for kept, moved in pairs if moved.requires_grad]
     with torch.no_grad():
-        torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), share)
+        torch._foreach_lerp_([kept for kept, _ in learning], [moved for _, moved in learning], share)
 
 
 def running_share(decay: float, step: int) -> float:

@@ -40,11 +40,14 @@ def make_model(job: TrainJob) -> Model:
     weights_K = class_weights(data, job.settings)
     if isinstance(model.head, Classifier) and weights_K is not None:
         model.head.weigh(weights_K)
+    if job.added and job.encoder is not None:
+        load_arrays(model.encoder, job.encoder.encoder_arrays(), place=job.encoder.folder)
+        model.freeze_encoder()
     if fixed is not None:
         set_fixed(model, fixed.tensors)
         return model
     before = job.before
-    if job.encoder is not None:
+    if job.encoder is not None and not job.added:
         load_arrays(model.encoder, job.encoder.encoder_arrays(), place=job.encoder.folder)
         language = heads_of(job.encoder, "generate")
         if model.language is not None and language:

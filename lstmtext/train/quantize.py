@@ -14,9 +14,9 @@ from lstmtext.decoding.sampling import log_softmax
 from lstmtext.decoding.viterbi import Transitions
 from lstmtext.metrics import Scores
 from lstmtext.runtime.engine import Chain
-from lstmtext.runtime.export import Graphs, export_graphs
+from lstmtext.runtime.export import Graphs, export_graphs, export_head
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
-from lstmtext.runtime.layers import Arrays
+from lstmtext.runtime.layers import Arrays, Precision
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import StreamBatch
@@ -37,9 +37,20 @@ TOLERATED = 0.002
 
 
 def choose_graphs(
-    data: EncodedData, settings: Settings, encoder: Arrays, head: Arrays, scores: Scores
+    data: EncodedData,
+    settings: Settings,
+    encoder: Arrays,
+    head: Arrays,
+    scores: Scores,
+    *,
+    read: bytes | None = None,
 ) -> tuple[Graphs, dict[str, object]]:
-    """The graphs to save, and what the bundle says of them. `scores` are those of float32 on the validation data."""
+    """The graphs to save, and what the bundle says of them. `scores` are those of float32 on the validation data.
+
+    Where the graph of the encoder is there already, `read`, it stays, and the precision is of the head's tables.
+    """
+    if read is not None and TASKS[data.task].reads_encoder:
+        return _choose_tables(data, settings, head, scores, read)
     wanted = settings.export.precision
     if wanted == "float32":
         return export_graphs(data.task, settings, encoder, head), {"precision": "float32"}
@@ -48,11 +59,36 @@ def choose_graphs(
     name, full = first_of(task.shown, scores)
     engine = Chain(graphs.encoder, graphs.head)
     _, own = first_of(task.shown, graph_scores(engine, data, settings, head))
-    loss = (own - full) / max(full, 1e-9) if task.lower_is_shown else full - own
     measured = {f"{name} in float32": full, f"{name} in int8": own}
-    if wanted == "auto" and not loss <= TOLERATED:
+    if wanted == "auto" and not _loss(data.task, full, own) <= TOLERATED:
         return export_graphs(data.task, settings, encoder, head), {"precision": "float32", **measured}
     return graphs, {"precision": "int8", **measured}
+
+
+def _choose_tables(
+    data: EncodedData, settings: Settings, head: Arrays, scores: Scores, read: bytes
+) -> tuple[Graphs, dict[str, object]]:
+    task, wanted = TASKS[data.task], settings.export.precision
+    name, full = first_of(task.shown, scores)
+
+    def made(precision: Precision) -> tuple[Graphs, float]:
+        graphs = Graphs(read, export_head(data.task, settings, {}, head, precision=precision))
+        return graphs, first_of(task.shown, graph_scores(Chain(read, graphs.head), data, settings, head))[1]
+
+    graphs, exact = made("float32")
+    measured = {f"{name} in float32": full, f"{name} on the encoder's graph": exact}
+    if wanted == "float32":
+        return graphs, {"precision": "float32", **measured}
+    smaller, own = made("int8")
+    measured[f"{name} with tables in half precision"] = own
+    if wanted == "auto" and not _loss(data.task, exact, own) <= TOLERATED:
+        return graphs, {"precision": "float32", **measured}
+    return smaller, {"precision": "int8", **measured}
+
+
+def _loss(task: TaskName, full: float, own: float) -> float:
+    """What a score is worse by than another, as it is tolerated."""
+    return (own - full) / max(full, 1e-9) if TASKS[task].lower_is_shown else full - own
 
 
 def graph_scores(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:

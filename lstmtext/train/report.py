@@ -46,9 +46,9 @@ td.text { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 5rem }
 """
 
 
-def report_path(output: Path) -> Path:
-    """Where the report of a bundle stands."""
-    return output.with_name(output.name + SUFFIX)
+def report_path(output: Path, added: str = "") -> Path:
+    """Where the report of the training of a bundle stands, or of a head that was added to one."""
+    return output.with_name(output.name + (f".{added}" if added else "") + SUFFIX)
 
 
 def write_report(

@@ -21,6 +21,7 @@ from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import (
     OldHead,
+    check_new_head,
     head_for,
     heads_of,
     old_head,
@@ -46,16 +47,11 @@ def make_job(
     tokenizer: str = "",
 ) -> TrainJob:
     """What to train, with the data prepared; `tokenizer` is that of an earlier run, as JSON."""
-    if request.head is not None:
-        check_head_name(request.head)
-    if request.encoder == FROM_SCRATCH and request.data.replay:
-        raise UsageError("--replay", "there is no model to go on from", hint="name it with --encoder BUNDLE")
-    if request.encoder != FROM_SCRATCH and Path(request.encoder).absolute() == request.output.absolute():
-        hint = "write another beside it, so that both can be compared"
-        raise UsageError("-o/--output", f"{request.output} is the model to go on from", hint=hint)
+    check_request(request)
     if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid, *request.data.replay):
         raise UsageError("standard input", "cannot be shared by processes", hint="use files, or lstmtext preprocess")
-    encoder = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
+    start = request.add_to or (request.encoder if request.encoder != FROM_SCRATCH else "")
+    encoder = load_bundle(Path(start)) if start else None
 
     def make() -> tuple[EncodedData, Settings]:
         return _prepared(request, choose, encoder, work, remark, tokenizer)
@@ -64,9 +60,9 @@ def make_job(
     data, settings = make() if ranks.size == 1 or encoded else _once_a_host(ranks, work, make)
     for text in _remarks(request, data, settings, encoded=encoded):
         remark(text)
-    before = old_head(encoder, data.task, settings, data.labels) if encoder else None
+    before = old_head(encoder, data.task, settings, data.labels, request.head) if encoder else None
     if encoder is not None:
-        remark(_taken(encoder, before, data, settings, encoded=encoded))
+        remark(_taken(request, encoder, before, data, settings, encoded=encoded))
     fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
     set_threads(fitted.train)
     fingerprint = data.fingerprint()
@@ -78,9 +74,30 @@ def make_job(
         "data": {"files": data.facts.sources, "records": records_of(data), "fingerprint": fingerprint},
         "machine": machine_of(ranks),
         "tokenizer": data.tokenizer.to_json(),
+        "encoder": encoder.encoder_digest if encoder is not None and request.add_to else "",
     }
     head = request.head or (before.name if before else TASKS[data.task].head)
-    return TrainJob(data, fitted, request.output, head, encoder, before, about=about, ranks=ranks)
+    added = bool(request.add_to)
+    if added and encoder is not None:
+        check_new_head(encoder, head, resumed=bool(tokenizer))
+    return TrainJob(data, fitted, request.output, head, encoder, before, added, about=about, ranks=ranks)
+
+
+def check_request(request: TrainRequest) -> None:
+    """Raise UsageError for what does not fit together."""
+    if request.head is not None:
+        check_head_name(request.head)
+    started = request.encoder != FROM_SCRATCH
+    if request.add_to:
+        others = {"--encoder": started, "--adapt-on": request.adapt_on, "--replay": request.data.replay}
+        for flag in (flag for flag, given in others.items() if given):
+            hint = "without --add-to, a bundle of the whole is written"
+            raise UsageError(flag, "cannot be had with --add-to, whose encoder stays as it is", hint=hint)
+    elif not started and not request.adapt_on and request.data.replay:
+        raise UsageError("--replay", "there is no model to go on from", hint="name it with --encoder BUNDLE")
+    if started and Path(request.encoder).absolute() == request.output.absolute():
+        hint = "write another beside it, so that both can be compared"
+        raise UsageError("-o/--output", f"{request.output} is the model to go on from", hint=hint)
 
 
 def _remarks(request: TrainRequest, data: EncodedData, settings: Settings, *, encoded: bool) -> Iterator[str]:
@@ -127,9 +144,21 @@ def _once_a_host(
     return load_encoded(place), settings
 
 
-def _taken(encoder: Bundle, before: OldHead | None, data: EncodedData, settings: Settings, *, encoded: bool) -> str:
+def _taken(
+    request: TrainRequest,
+    encoder: Bundle,
+    before: OldHead | None,
+    data: EncodedData,
+    settings: Settings,
+    *,
+    encoded: bool,
+) -> str:
     """What is taken from a bundle to start from, in words. Raises UsageError for a head that cannot be kept."""
     task, place = data.task, encoder.folder
+    if request.add_to:
+        return (
+            f"a head on the encoder of {place}, which stays as it is, as do its heads: {', '.join(encoder.info.heads)}"
+        )
     if before is not None:
         counts = data.facts.label_counts
         lists = {
@@ -138,9 +167,11 @@ def _taken(encoder: Bundle, before: OldHead | None, data: EncodedData, settings:
         }
         told = "".join(f"; {kind}: {', '.join(labels)}" for kind, labels in lists.items() if labels)
         return f"the whole of {place} goes on, head '{before.name}' too{told}"
-    heads = heads_of(encoder, task)
+    heads = heads_of(encoder, task, request.head)
     reason, hint = "", ""
-    if heads and not same_kind(heads[0][1], settings):
+    if len(heads) > 1:
+        reason, hint = f"it has several heads for {task}", "--head names the one that goes on"
+    elif heads and not same_kind(heads[0][1], settings):
         reason = f"its head gives {'several labels' if heads[0][1].multi_label else 'one label'} a text"
     elif heads and encoded:
         reason, hint = "the data were encoded without its labels, or otherwise", "raw files would keep its head"
@@ -165,14 +196,14 @@ def _prepared(
     if len(names) == 1 and is_encoded(Path(names[0])):
         data = load_encoded(Path(names[0]))
         _check_encoded(request.data, data.task)
-        return data, _settings_for_encoded(data, choose(data.task), names[0], encoder)
+        return data, _settings_for_encoded(data, choose(data.task), request, encoder)
     plan, remarks = make_plan(request.data)
     for text in remarks:
         remark(text)
     settings = choose(plan.task)
     if encoder is not None:
-        settings = with_encoder(settings, plan.task, encoder)
-        found = head_for(encoder, plan.task, settings)
+        settings = with_encoder(settings, plan.task, encoder, added=bool(request.add_to))
+        found = head_for(encoder, plan.task, settings, request.head)
         plan = replace(plan, tokenizer=encoder.tokenizer, head=found and found[1])
     elif tokenizer:
         plan = replace(plan, tokenizer=Tokenizer.from_json(tokenizer, request.output))
@@ -203,8 +234,10 @@ def _check_encoded(request: DataRequest, task: TaskName) -> None:
             raise UsageError(flag, f"{request.data[0]} is encoded already", hint="give it to lstmtext preprocess")
 
 
-def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, encoder: Bundle | None) -> Settings:
-    made = data.settings.as_dict()
+def _settings_for_encoded(
+    data: EncodedData, settings: Settings, request: TrainRequest, encoder: Bundle | None
+) -> Settings:
+    made, name = data.settings.as_dict(), request.data.data[0]
     kept = {f"text.{key}": value for key, value in made["text"].items()}
     kept |= {f"classify.{key}": made["classify"][key] for key in ("bypass_ngrams", "bypass_characters", "multi_label")}
     kept |= {f"train.{key}": made["train"][key] for key in ("validation_share", "validation_records")}
@@ -214,5 +247,7 @@ def _settings_for_encoded(data: EncodedData, settings: Settings, name: str, enco
     if encoder is None:
         return settings
     if encoder.tokenizer.to_json() != data.tokenizer.to_json():
-        raise UsageError("--encoder", f"{name} was encoded with another tokenizer", hint="give train the raw files")
-    return with_head_for_encoded(with_encoder(settings, data.task, encoder), data, encoder)
+        flag = "--add-to" if request.add_to else "--encoder"
+        raise UsageError(flag, f"{name} was encoded with another tokenizer", hint="give train the raw files")
+    settings = with_encoder(settings, data.task, encoder, added=bool(request.add_to))
+    return with_head_for_encoded(settings, data, encoder, request.head)

@@ -9,21 +9,18 @@ from functools import partial
 
 import torch
 
-from lstmtext.bundle import Part, save_bundle
-from lstmtext.description import BundleInfo, HeadInfo
+from lstmtext.description import BundleInfo
 from lstmtext.errors import Interrupted, UsageError, UserError
-from lstmtext.nn.model import ENCODER_PREFIX, HEAD_PREFIX, model_arrays
 from lstmtext.tasks import TASKS, first_of
-from lstmtext.train.changes import changes
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import train_feed
 from lstmtext.train.interrupts import interruptible
 from lstmtext.train.job import TrainJob
 from lstmtext.train.listener import Listener, Validation
 from lstmtext.train.loop import StepReport, Trainee, training_steps
-from lstmtext.train.making import Counts, count_parameters, make_model, set_up
+from lstmtext.train.making import count_parameters, make_model, set_up
 from lstmtext.train.precision import choose_precision
-from lstmtext.train.quantize import choose_graphs
+from lstmtext.train.saving import save
 from lstmtext.train.validate import validate
 
 
@@ -37,7 +34,8 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     started = time.monotonic()
     course, precision = _begin(job, device)
     parameters = count_parameters(course.model)
-    listener.started(parameters=sum(parameters), precision=precision, device=str(device))
+    learning = parameters.head if job.added else sum(parameters)
+    listener.started(parameters=learning, precision=precision, device=str(device))
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
         if course.best.scores is None:
@@ -51,10 +49,11 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "started_from": str(job.encoder.folder.name) if job.encoder else "none",
+            "encoder": "frozen" if job.added else "trained",
             "interrupted": stopped,
             "diverged": bool(diverged),
         }
-        info = _save(job, course, training, parameters) if job.ranks.first else None
+        info = save(job, course, training, parameters) if job.ranks.first else None
     if diverged:
         raise _diverged(diverged, f"the best weights before are in {job.output}")
     if stopped:
@@ -184,48 +183,3 @@ class _Keeper:
             self._run.save(self._course.snapshot(own), self._settings.keep)
         except (OSError, UserError) as error:
             self._listener.noted(f"no checkpoint at step {report.step}: {error}; training goes on")
-
-
-def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: Counts) -> BundleInfo:
-    scores = course.best.scores
-    assert scores is not None, "there is something to save"
-    data, settings, facts = job.data, job.settings, job.data.facts
-    every = model_arrays(course.take_best())
-    encoder, head = (
-        {name.removeprefix(prefix): array for name, array in every.items() if name.startswith(prefix)}
-        for prefix in (ENCODER_PREFIX, HEAD_PREFIX)
-    )
-    graphs, runtime = choose_graphs(data, settings, encoder, head, scores)
-    own = HeadInfo(
-        task=data.task,
-        labels=data.labels.names,
-        scores=scores,
-        settings=settings,
-        parameters=parameters.head,
-        training=training,
-        data={
-            "files": facts.sources,
-            "columns": facts.columns,
-            "training records": len(data.tables["train"]),
-            "validation records": len(data.tables["validation"]),
-            "label counts": facts.label_counts,
-        },
-        changes=changes(job, graphs, head),
-        runtime=runtime,
-    )
-    info = BundleInfo(
-        encoder=settings.encoder,
-        unit=settings.text.unit,
-        vocabulary_size=data.tokenizer.size,
-        parameters=parameters.encoder,
-        heads={job.head: own},
-        runtime={"precision": runtime["precision"]} if graphs.encoder is not None else {},
-    )
-    parts = Part.of(encoder, graphs.encoder), {job.head: Part.of(head, graphs.head)}
-    try:
-        save_bundle(job.output, info, data.tokenizer, *parts)
-    except OSError as error:
-        kept = job.run.folder if job.run and job.run.checkpoints() else None
-        hint = f"make room, then go on with: lstmtext train --resume {kept}" if kept else "make room and train again"
-        raise UserError(job.output, f"cannot be written: {error}", hint=hint) from error
-    return info

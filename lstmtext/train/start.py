@@ -20,7 +20,7 @@ from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
 from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
 from lstmtext.train.report import report_path, write_report
-from lstmtext.train.request import ChooseSettings, make_job
+from lstmtext.train.request import ChooseSettings, check_request, make_job
 from lstmtext.train.run import train
 from lstmtext.train.runs import RunFolder
 from lstmtext.train.track import STEPS, Tracker, open_sinks, read_log
@@ -42,6 +42,7 @@ def start_training(
             again = partial(_resume, earlier, request.data, lambda settings: settings, ranks, listener, remark)
             again(force=False, log_dir=log_dir)
             return
+        check_request(request)
         check_output(request.output, is_bundle)
         if request.adapt_on:
             adapting = adapting_request(request, remark)
@@ -113,10 +114,13 @@ def _resume(
         asked = before.request.data
         asked = replace(asked, data=given.data or asked.data, valid=given.valid or asked.valid)
         request = replace(before.request, data=asked, output=output)
+        if before.request.add_to and Path(before.request.add_to) == before.request.output:
+            request = replace(request, add_to=str(output))  # wherever both are by now
         check_output(request.output, is_bundle)
         job = make_job(request, lambda task: change(before.settings), ranks, work, remark, before.tokenizer)
         data_now = before.changed_data(job.data, asked.data[0])
-        for differing in filter(None, (before.changed_settings(name, job.settings), data_now)):
+        changes = before.changed_encoder(job.encoder), before.changed_settings(name, job.settings), data_now
+        for differing in filter(None, changes):
             if not force:
                 raise differing
             remark(str(differing))
@@ -139,7 +143,10 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
         listener.noted(change)
     if info is None or job.run is None or not job.settings.train.report:
         return
-    path, worst = report_path(job.output), worst_records(job.data, load_bundle(job.output), job.head)
+    path, worst = (
+        report_path(job.output, job.head if job.added else ""),
+        worst_records(job.data, load_bundle(job.output), job.head),
+    )
     try:
         write_report(path, (job.head, info.heads[job.head]), job.data, read_log(job.run.folder / STEPS), worst)
     except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there

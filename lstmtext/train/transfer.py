@@ -5,7 +5,7 @@ have, and learns those that are new. Otherwise only the encoder is taken.
 Letters: K labels of the new head, N rows of a table.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.parts import KnownHead
 from lstmtext.description import ENCODER_SIZES, HeadInfo
+from lstmtext.errors import UsageError
 from lstmtext.resolve import with_kept
 from lstmtext.runtime.export import Graphs
 from lstmtext.tasks import TASKS
@@ -28,6 +29,13 @@ HEAD_SHAPES: dict[TaskName, tuple[str, ...]] = {
 """Settings that decide the shapes of a head's weights and what they stand for."""
 ENCODED: dict[TaskName, tuple[str, ...]] = {"classify": ("bypass", "bypass_ngrams", "bypass_characters")}
 """Those that encoded data have taken into account already."""
+FROZEN: dict[str, Setting] = {
+    "transfer.head": "new",
+    "transfer.rate_decay": 1.0,
+    "transfer.unfreeze": 0.0,
+    "transfer.language_loss": 0.0,
+}
+"""Settings of a training that leaves the encoder alone."""
 LABEL_AXES = {
     "output.weight": (0,),
     "output.bias": (0,),
@@ -67,14 +75,17 @@ class OldHead:
         return made
 
 
-def heads_of(bundle: Bundle, task: TaskName) -> list[tuple[str, HeadInfo]]:
-    """Names and descriptions of the heads of a task."""
-    return [(name, head) for name, head in bundle.info.heads.items() if head.task == task]
+def heads_of(bundle: Bundle, task: TaskName, name: str | None = None) -> list[tuple[str, HeadInfo]]:
+    """Names and descriptions of the heads of a task; of one alone, if it is named."""
+    heads = {own: head for own, head in bundle.info.heads.items() if head.task == task}
+    return [(name, heads[name])] if name in heads else list(heads.items())
 
 
-def head_for(bundle: Bundle, task: TaskName, settings: Settings) -> tuple[str, KnownHead] | None:
-    """The head of a bundle that a training of a task may go on from, by name, if there is one."""
-    own = heads_of(bundle, task)
+def head_for(
+    bundle: Bundle, task: TaskName, settings: Settings, name: str | None = None
+) -> tuple[str, KnownHead] | None:
+    """The head of a bundle that a training of a task may go on from: the named one, or the only one, if there is."""
+    own = heads_of(bundle, task, name)
     if len(own) != 1 or settings.transfer.head == "new" or not same_kind(own[0][1], settings):
         return None
     sections = own[0][1].settings.as_dict()
@@ -82,15 +93,26 @@ def head_for(bundle: Bundle, task: TaskName, settings: Settings) -> tuple[str, K
     return own[0][0], KnownHead(bundle.folder, own[0][1].labels, shape)
 
 
+def check_new_head(bundle: Bundle, head: str, *, resumed: bool) -> None:
+    """Raise UsageError where a bundle has a head of a name already; an interrupted one may be gone on with."""
+    same = next((name for name in bundle.info.heads if name.lower() == head.lower()), None)
+    if same is None or (resumed and same == head and bundle.info.heads[same].training.get("interrupted")):
+        return
+    hint = "give the new head another name, or leave --add-to out and write another bundle"
+    raise UsageError(f"--head {head}", f"{bundle.folder} has a head '{same}' already", hint=hint)
+
+
 def same_kind(head: HeadInfo, settings: Settings) -> bool:
     """Whether a head, if it is a classifier's, gives as many labels a text as is wanted: one, or any number."""
     return head.task != "classify" or head.multi_label == settings.classify.multi_label
 
 
-def old_head(bundle: Bundle, task: TaskName, settings: Settings, labels: Labels) -> OldHead | None:
+def old_head(
+    bundle: Bundle, task: TaskName, settings: Settings, labels: Labels, name: str | None = None
+) -> OldHead | None:
     """The head of a bundle that goes on in a model of some settings and labels, where these are those of the head."""
-    found = head_for(bundle, task, settings)
-    if found is None or not all(name in labels for name in found[1].labels):
+    found = head_for(bundle, task, settings, name)
+    if found is None or not all(label in labels for label in found[1].labels):
         return None
     name, head = found
     own = settings.as_dict()[task]
@@ -103,22 +125,26 @@ def old_head(bundle: Bundle, task: TaskName, settings: Settings, labels: Labels)
     return OldHead(name, head.labels, bundle.head_arrays(name), graphs, places_K)
 
 
-def with_encoder(settings: Settings, task: TaskName, bundle: Bundle) -> Settings:
+def with_encoder(settings: Settings, task: TaskName, bundle: Bundle, *, added: bool = False) -> Settings:
     """Settings whose text unit and encoder sizes are those of a bundle to start from; dropouts stay.
 
-    Raises UsageError where the user chose others.
+    Where a head is added, the encoder is to be as it is, so all its settings are the bundle's, and none says how it
+    goes on. Raises UsageError where the user chose others.
     """
+    if added:
+        settings = with_kept(settings, task, FROZEN, "the encoder of --add-to stays as it is")
     info = bundle.info
-    kept: dict[str, Setting] = {f"encoder.{key}": getattr(info.encoder, key) for key in ENCODER_SIZES}
+    keys = [item.name for item in fields(info.encoder)] if added else ENCODER_SIZES
+    kept: dict[str, Setting] = {f"encoder.{key}": getattr(info.encoder, key) for key in keys}
     kept |= {"text.unit": info.unit, "text.vocabulary_size": info.vocabulary_size}
     return with_kept(settings, task, kept, f"{bundle.folder} has")
 
 
-def with_head_for_encoded(settings: Settings, data: EncodedData, bundle: Bundle) -> Settings:
+def with_head_for_encoded(settings: Settings, data: EncodedData, bundle: Bundle, name: str | None = None) -> Settings:
     """Settings of the shape of a bundle's head, where data that are encoded already allow it to go on."""
     task = data.task
-    found = head_for(bundle, task, settings)
-    if found is None or not all(name in data.labels for name in found[1].labels):
+    found = head_for(bundle, task, settings, name)
+    if found is None or not all(label in data.labels for label in found[1].labels):
         return settings
     made, shape = data.settings.as_dict()[task], found[1].shape
     if any(made[key] != shape[f"{task}.{key}"] for key in ENCODED.get(task, ())):

@@ -1,6 +1,5 @@
 """`train --adapt-on`: a language model of unlabelled text first, then the head on its encoder."""
 
-
 import numpy as np
 import pytest
 

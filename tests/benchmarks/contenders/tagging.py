@@ -35,7 +35,7 @@ def _ours(folder):
     from lstmtext.text.words import split_words
 
     bundle = load_bundle(Path(folder))
-    predictor = SentencePredictor(bundle, *bundle.head())
+    predictor = SentencePredictor(bundle, bundle.head())
 
     def tagged(texts):
         return predictor.predict([[word.text for word in split_words(text)] for text in texts])

@@ -1,0 +1,178 @@
+"""Several heads of one bundle: which a command takes, and how `tag` writes what several say."""
+
+import json
+import shutil
+
+import pytest
+
+from lstmtext.bundle import load_bundle
+from lstmtext.runtime.engine import Engine
+from tests.conftest import TINY
+from tests.train.test_add_to import classes_conll
+
+TEXT = b"Anna Berg lives in Oslo.\n\nDag Berg lives in Paris .\n"
+QUICK = [*TINY[:2], "--epochs", "15", "--set", "train.learning_rate=0.02", "-q"]
+
+
+@pytest.fixture(scope="module")
+def wide(run_here, classify_bundle, data, tmp_path_factory):
+    """A bundle of a classifier and two taggers, with tables of different sizes."""
+    folder = tmp_path_factory.mktemp("wide")
+    (folder / "classes.conll").write_text(classes_conll(), encoding="utf-8")
+    words = ["train", folder / "classes.conll", "--add-to", classify_bundle, "-o", folder / "one", "--head", "upos"]
+    done = run_here(*words, *QUICK, "--set", "tag.bypass_buckets=512")
+    assert done.code == 0, done.err
+    words = ["train", data / "entities.conll", "--add-to", folder / "one", "-o", folder / "two", "--head", "ner"]
+    done = run_here(*words, *QUICK)
+    assert done.code == 0, done.err
+    return folder / "two"
+
+
+@pytest.fixture
+def said(run_process, wide):
+    """What `tag` prints with some heads in a format."""
+
+    def tag(heads: str, format_name: str = "conll", given: bytes = TEXT) -> str:
+        words = [word for head in heads.split() for word in ("--head", head)]
+        done = run_process("tag", "-m", wide, *words, "--format", format_name, given=given)
+        assert (done.code, done.err) == (0, "")
+        return done.out.decode()
+
+    return tag
+
+
+def test_conll_has_a_column_for_each_head_in_the_order_of_the_flags(said):
+    alone = {head: said(head).split("\n") for head in ("upos", "ner")}
+    assert said("upos ner").startswith("Anna\tNAME\tB-PER\nBerg\tNAME\tI-PER\nlives\tVERB\tO\n")
+    for order in ("upos ner", "ner upos"):
+        rows = said(order).split("\n")
+        assert len(rows) == len(alone["upos"])
+        for place, row in enumerate(rows):
+            columns = [alone[head][place].split("\t") for head in order.split()]
+            assert row.split("\t") == [*columns[0][:1], *(own[1] for own in columns if len(own) > 1)]
+
+
+@pytest.mark.parametrize("order", ["upos ner", "ner upos"])
+def test_conllu_has_word_classes_in_upos_and_entities_under_their_name(said, order):
+    rows = [row.split("\t") for row in said(order, "conllu").splitlines() if row and row[0] != "#"]
+    assert rows[0] == ["1", "Anna", "_", "NAME", "_", "_", "_", "_", "_", "ner=B-PER|TokenRange=0:4"]
+    assert {row[9].partition("|")[0] for row in rows} == {"ner=B-PER", "ner=I-PER", "ner=O", "ner=B-LOC"}
+
+
+def test_conllu_of_one_head_is_what_it_was(said):
+    assert "1\tAnna\t_\t_\t_\t_\t_\t_\t_\tEntity=B-PER|TokenRange=0:4\n" in said("ner", "conllu")
+    assert "1\tAnna\t_\tNAME\t_\t_\t_\t_\t_\tTokenRange=0:4\n" in said("upos", "conllu")
+
+
+def test_jsonl_has_the_tags_and_spans_of_each_head_in_one_object(said):
+    first, empty, _ = map(json.loads, said("ner upos", "jsonl").splitlines())
+    alone = {head: json.loads(said(head, "jsonl").splitlines()[0]) for head in ("upos", "ner")}
+    assert list(first) == ["text", "words", "tags_ner", "tags_upos", "offsets", "spans_ner"]
+    assert (first["tags_ner"], first["spans_ner"]) == (alone["ner"]["tags"], alone["ner"]["spans"])
+    assert first["tags_upos"] == alone["upos"]["tags"]
+    assert first["offsets"] == alone["upos"]["offsets"]
+    assert (empty["words"], empty["tags_ner"], empty["spans_ner"]) == ([], [], [])
+    given = b'{"text": "Anna", "tags_ner": ["X"], "offsets": 1}\n'
+    kept = json.loads(said("ner upos", "jsonl", given))
+    assert (kept["gold_tags_ner"], kept["gold_offsets"], kept["tags_ner"]) == (["X"], 1, ["B-PER"])
+
+
+@pytest.mark.parametrize("head", ["ner", "upos"])
+@pytest.mark.parametrize(("format_name", "column"), [("conll", "{place}"), ("jsonl", "tags_{head}")])
+def test_what_several_heads_say_is_read_again(said, run_process, wide, head, format_name, column):
+    written = said("upos ner", format_name, TEXT.replace(b"\n\n", b"\n")).encode()
+    place = {"upos": 2, "ner": 3}[head]
+    words = ["--format", format_name, "--tag-column", column.format(place=place, head=head), "--head", head, "--json"]
+    done = run_process("evaluate", "-", "-m", wide, *words, given=written)
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["scores"]["accuracy"] == 1.0
+
+
+def test_the_encoder_runs_once_for_all_heads(run_here, wide, tmp_path, monkeypatch):
+    runs = []
+    values = Engine.values
+    monkeypatch.setattr(Engine, "values", lambda *given: runs.append(1) or values(*given))
+    (tmp_path / "a.txt").write_bytes(TEXT)
+    for heads in (["ner"], ["ner", "upos"]):
+        runs.clear()
+        words = [word for head in heads for word in ("--head", head)]
+        assert run_here("tag", tmp_path / "a.txt", "-m", wide, *words, "--threads", 1).code == 0
+        assert len(runs) == 1
+
+
+def test_a_head_that_alone_fits_needs_no_name(run_process, wide):
+    for words in ([], ["--head", "labels"]):
+        assert run_process("classify", "-m", wide, *words, given=TEXT).code == 0
+    done = run_process("tag", "-m", wide, given=TEXT)
+    assert done.code == 4
+    assert "more than one head fits; it has 'labels' (classify), 'upos' (tag), 'ner' (tag); name one with" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "found"),
+    [
+        (
+            ["tag", "--head", "ner", "--head", "upos", "--format", "inline"],
+            2,
+            "--format inline: found 2 heads; expected one",
+        ),
+        (["tag", "--head", "ner", "--head", "ner"], 2, "--head: found ner, ner; expected each head once"),
+        (["tag", "--head", "ner", "--head", "labels"], 4, "no head 'labels'"),
+        (["classify", "--head", "labels", "--head", "ner"], 2, "--head: found labels, ner; expected one; lstmtext tag"),
+        (["generate", "--head", "a", "--head", "b"], 2, "--head: found a, b; expected one"),
+    ],
+)
+def test_heads_that_do_not_fit_are_named(run_process, wide, words, code, found):
+    done = run_process(*words, "-m", wide, given=TEXT)
+    assert (done.code, done.out) == (code, b"")
+    assert found in done.err
+
+
+def test_info_and_card_have_all_heads(run_here, wide):
+    told = " ".join(run_here("info", "-m", wide).out.decode().split())
+    for name in ("labels", "upos", "ner"):
+        assert f"head '{name}'" in told
+        assert f"settings of head '{name}'" in told
+        assert f"## Head `{name}`" in (wide / "README.md").read_text()
+    assert "runtime of the encoder" in told
+
+
+def test_export_makes_all_graphs_anew(run_here, run_process, wide, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    graphs = []
+    for precision in ("float32", "int8"):
+        assert run_here("export", "-m", copy, "--precision", precision, "-q").code == 0
+        bundle = load_bundle(copy)
+        graphs.append([bundle.part(name).graph for name in (None, *bundle.info.heads)])
+        runtimes = [bundle.info.runtime, *(head.runtime for head in bundle.info.heads.values())]
+        assert [own["precision"] for own in runtimes] == [precision] * 4
+        done = run_process("tag", "-m", copy, "--head", "ner", "--head", "upos", given=TEXT)
+        assert done.out.startswith(b"Anna\tB-PER\tNAME\n")
+    assert all(old != new for old, new in zip(*graphs, strict=True))
+    for name in (None, "labels", "upos", "ner"):
+        assert load_bundle(wide).part(name).weights == bundle.part(name).weights
+
+
+@pytest.mark.parametrize("name", ["ner", "upos", None])
+def test_of_several_heads_the_named_one_goes_on(run_here, wide, data, tmp_path, name):
+    words = ["train", data / "entities.conll", "--encoder", wide, "-o", tmp_path / "out", "--epochs", 1, *TINY[:2]]
+    done = run_here(*words, *(["--head", name] if name else []))
+    assert done.code == 0, done.err
+    said = {
+        "ner": f"the whole of {wide} goes on, head 'ner' too",
+        "upos": f"the encoder of {wide} goes on; its labels (ADP, NAME, PUNCT, VERB) are not in the data",
+        None: f"the encoder of {wide} goes on; it has several heads for tag; --head names the one that goes on",
+    }
+    assert said[name] in done.err
+    assert list(load_bundle(tmp_path / "out").info.heads) == [name or "tags"]
+
+
+def test_evaluate_takes_the_head_that_the_data_are_for(run_here, wide, data):
+    done = run_here("evaluate", data / "reviews.csv", "-m", wide, "--json")
+    assert (done.code, json.loads(done.out)["head"]) == (0, "labels")
+    done = run_here("evaluate", data / "entities.conll", "-m", wide)
+    assert (done.code, "more than one head fits" in done.err) == (4, True)
+    done = run_here("evaluate", data / "entities.conll", "-m", wide, "--head", "ner", "--json")
+    assert json.loads(done.out)["head"] == "ner"
+    done = run_here("evaluate", data / "prose.txt", "-m", wide)
+    assert (done.code, "no head for generate; it has" in done.err) == (4, True)
