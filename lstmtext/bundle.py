@@ -31,6 +31,7 @@ from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.text.arrays import Floats
 from lstmtext.text.tokenizer import Tokenizer
+from lstmtext.weights import check_length, pack, unpack
 
 FORMAT = 5
 DESCRIPTION, TOKENIZER, CARD = "bundle.json", "tokenizer.json", "README.md"
@@ -48,11 +49,9 @@ class Part:
     """What it is run by; none for an encoder that no head reads."""
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Floats], graph: bytes | None) -> "Part":
-        """A part of named arrays."""
-        from safetensors.numpy import save
-
-        return cls(save(dict(arrays)), graph)
+    def of(cls, arrays: Mapping[str, Floats], graph: bytes | None, *, half: bool = False) -> "Part":
+        """A part of named arrays, written in single or half precision."""
+        return cls(pack(arrays, half=half), graph)
 
 
 class Bundle:
@@ -96,11 +95,11 @@ class Bundle:
 
     def encoder_arrays(self) -> dict[str, Floats]:
         """Weights of the encoder."""
-        return _arrays(self.folder / (ENCODER + WEIGHTS_END))
+        return unpack(self.folder / (ENCODER + WEIGHTS_END))
 
     def head_arrays(self, head: str, prefix: str = "") -> dict[str, Floats]:
         """Weights of a head whose names begin with a prefix, without it."""
-        return _arrays(self.folder / (head_file(head) + WEIGHTS_END), prefix)
+        return unpack(self.folder / (head_file(head) + WEIGHTS_END), prefix)
 
     @cached_property
     def encoder_digest(self) -> str:
@@ -196,33 +195,10 @@ def _files_of(info: BundleInfo) -> set[str]:
 def _check_sizes(bundle: Bundle) -> None:
     """Raise ModelError where the weights do not have the sizes that the description says."""
     info = bundle.info
-    _check_length(bundle.folder / (ENCODER + WEIGHTS_END), "embedding_VD", info.vocabulary_size)
+    check_length(bundle.folder / (ENCODER + WEIGHTS_END), "embedding_VD", info.vocabulary_size)
     for name, head in info.heads.items():
         if head.labels:
-            _check_length(bundle.folder / (head_file(name) + WEIGHTS_END), "output.bias", len(head.labels))
-
-
-def _check_length(path: Path, name: str, wanted: int) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as weights:
-            found = weights.get_slice(name).get_shape()[0] if name in weights.keys() else "absent"  # noqa: SIM118
-    except SafetensorError as error:
-        raise ModelError(path, f"cannot be read: {error}", hint="train the bundle again") from error
-    if found != wanted:
-        raise ModelError(path, f"'{name}' is {found}", expected=f"{wanted}, as {DESCRIPTION} says")
-
-
-def _arrays(path: Path, prefix: str = "") -> dict[str, Floats]:
-    from safetensors import safe_open
-
-    with safe_open(str(path), framework="numpy") as weights:
-        return {
-            name.removeprefix(prefix): weights.get_tensor(name)
-            for name in weights.keys()  # noqa: SIM118  # the handle is no dict
-            if name.startswith(prefix)
-        }
+            check_length(bundle.folder / (head_file(name) + WEIGHTS_END), "output.bias", len(head.labels))
 
 
 def _info_from(content: dict[str, Any], path: Path) -> BundleInfo:

@@ -208,8 +208,10 @@ class CheckpointSettings:
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """The graph that the bundle runs on."""
+    """How the bundle is written, and the graphs that it runs on."""
 
+    weights: Literal["float32", "float16"] = "float32"
+    """Precision of the weights, from which a training goes on and graphs can be made anew; graphs have their own."""
     precision: Literal["auto", "float32", "int8"] = "auto"
     """Arithmetic of its layers (with int8, tables have half precision); auto takes int8 where the validation score
     falls by no more than 0.2 points."""

@@ -51,12 +51,13 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
 
 
 def least_bytes(settings: Settings, vocabulary: int) -> int:
-    """What a bundle of these settings weighs at least: its encoder in float32, and again in the graph in int8."""
+    """What a bundle of these settings weighs at least: the weights of its encoder, and again in the graph in int8."""
     encoder = settings.encoder
     stacks = 2 if encoder.directions == "both" else 1
     sizes = [encoder.embedding_size, *[encoder.hidden_size] * (encoder.layers - 1)]
     lstm = stacks * sum(4 * encoder.hidden_size * (size + encoder.hidden_size + 1) for size in sizes)
-    return 4 * (vocabulary * encoder.embedding_size + lstm) + 2 * vocabulary * encoder.embedding_size + lstm
+    width = 2 if settings.export.weights == "float16" else 4
+    return width * (vocabulary * encoder.embedding_size + lstm) + 2 * vocabulary * encoder.embedding_size + lstm
 
 
 def _between(value: int, low: int, high: int) -> int:

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from onnx import TensorProto
 
-from lstmtext.bundle import Bundle, Part, save_bundle
+from lstmtext.bundle import Bundle, save_bundle
 from lstmtext.config import EncoderSettings, Settings, TaskName
 from lstmtext.runtime.graph import Graph
 from lstmtext.runtime.layers import Arrays, Layers, Precision
@@ -74,12 +74,12 @@ def export_bundle(bundle: Bundle, precision: Precision) -> None:
     read = export_encoder(info.encoder, encoder, precision=precision) if info.encoder_is_read else None
     heads = {}
     for name, own in info.heads.items():
-        arrays = bundle.head_arrays(name)
-        heads[name] = Part.of(arrays, export_head(own.task, own.settings, encoder, arrays, precision=precision))
+        graph = export_head(own.task, own.settings, encoder, bundle.head_arrays(name), precision=precision)
+        heads[name] = replace(bundle.part(name), graph=graph)
     said = {"precision": precision}
     described = {name: replace(own, runtime={**own.runtime, **said}) for name, own in info.heads.items()}
     info = replace(info, heads=described, runtime={**info.runtime, **said} if read is not None else {})
-    save_bundle(bundle.folder, info, bundle.tokenizer, Part.of(encoder, read), heads)
+    save_bundle(bundle.folder, info, bundle.tokenizer, replace(bundle.part(), graph=read), heads)
 
 
 class _Read:

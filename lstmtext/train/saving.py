@@ -13,6 +13,7 @@ from lstmtext.train.job import TrainJob
 from lstmtext.train.making import Counts
 from lstmtext.train.quantize import choose_graphs
 from lstmtext.train.transfer import check_new_head
+from lstmtext.weights import rounded
 
 
 def save(job: TrainJob, course: Course, training: dict[str, object], parameters: Counts) -> BundleInfo:
@@ -20,7 +21,9 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
 
     Raises UserError where it cannot be written, ModelError where the bundle that a head is added to is not what it was.
     """
-    every = model_arrays(course.take_best())
+    every, half = model_arrays(course.take_best()), job.settings.export.weights == "float16"
+    if half:
+        every = rounded(every)  # before the graphs are made and compared, so that they are of what is written
     encoder, head = (
         {name.removeprefix(prefix): array for name, array in every.items() if name.startswith(prefix)}
         for prefix in (ENCODER_PREFIX, HEAD_PREFIX)
@@ -57,9 +60,9 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
         heads={job.head: own},
         runtime={"precision": runtime["precision"]} if graphs.encoder is not None else {},
     )
-    parts = {job.head: Part.of(head, graphs.head)}
+    parts = {job.head: Part.of(head, graphs.head, half=half)}
     if base is None or read is None:
-        _write(job, info, Part.of(encoder, graphs.encoder), parts)
+        _write(job, info, Part.of(encoder, graphs.encoder, half=half), parts)
         return info
     info = replace(base.info, heads={**base.info.heads, job.head: own}, runtime=base.info.runtime or info.runtime)
     parts = {name: base.part(name) for name in base.info.heads} | parts

@@ -180,3 +180,26 @@ def test_the_same_training_gives_the_same_bundle(run_here, source, tiny, tmp_pat
     assert one == two
     described = json.loads(one["bundle.json"])["heads"][HEADS[task]]
     assert (described["settings"]["train"]["seed"], described["training"]["threads"]) == (5, 1)
+
+
+@pytest.mark.parametrize("task", SOURCES)
+def test_weights_of_half_precision_are_those_of_the_graph(run_here, source, tiny, tmp_path, task):
+    sizes = {}
+    for kind in ("float32", "float16"):
+        done = run_here(
+            "train", *source(task), "-o", tmp_path / kind, "--epochs", 1, *tiny, "--set", f"export.weights={kind}",
+            "--set", "export.precision=float32",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        sizes[kind] = sum(path.stat().st_size for path in (tmp_path / kind).glob("*.safetensors"))
+        sizes[kind] -= 8 * 1024  # headers
+    assert sizes["float16"] < 0.6 * sizes["float32"]
+    bundle = load_bundle(tmp_path / "float16")
+    graphs = {path.name: path.read_bytes() for path in bundle.folder.glob("*.onnx")}
+    assert run_here("export", "-m", bundle.folder, "--precision", "float32").code == 0
+    assert {path.name: path.read_bytes() for path in bundle.folder.glob("*.onnx")} == graphs
+    words = ["train", *source(task), "--encoder", bundle.folder, "-o", tmp_path / "on", "--epochs", 1, *tiny]
+    done = run_here(*words, "--set", "train.learning_rate=1e-8")
+    assert done.code == 0, done.err
+    before, now = (load_bundle(folder).encoder_arrays() for folder in (bundle.folder, tmp_path / "on"))
+    assert max(abs(now[name] - array).max() for name, array in before.items()) < 1e-5
