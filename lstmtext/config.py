@@ -131,7 +131,7 @@ class TransferSettings:
     rate_decay: float = bounded(1.0, 0.0, 1.0)
     """Learning rate of an encoder that was taken over, where the head is new: each layer's as a multiple of that of the
     one above it, the embedding's last (Howard and Ruder, 2018: 1/2.6)."""
-    unfreeze: float = bounded(0.0, 0.0, 1.0)
+    unfreeze: float = bounded(0.5, 0.0, 1.0)
     """Share of the training by whose end all of such an encoder learns: from the top down a layer is added at equal
     distances, the embedding last (gradual unfreezing, same source). 0 is all from the start."""
     language_loss: float = bounded(0.0, 0.0, 100.0)

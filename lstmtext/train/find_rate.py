@@ -43,6 +43,7 @@ def rate_steps(job: TrainJob) -> Iterator[RateStep]:
         choose_precision(settings, device),
     )
     position = Position.first(settings.seed)
+    position.progress = 1.0  # when nothing is frozen any more
     smooth = 0.0
     lowest = float("inf")
     for step, batch in enumerate(islice(_endless(train_feed(job.data, job.settings), settings.seed), STEPS)):

@@ -160,7 +160,7 @@ def test_another_place_gets_the_widened_bundle(run_here, classify_bundle, data, 
         (["--head", "b", "--set", "encoder.hidden_size=99"], "--set encoder.hidden_size: found 99; expected 16, as"),
         (["--head", "b", "--set", "encoder.input_dropout=0.9"], "--set encoder.input_dropout: found 0.9; expected 0.3"),
         (["--head", "b", "--set", "transfer.head=keep"], "--set transfer.head: found keep; expected new, as"),
-        (["--head", "b", "--set", "transfer.unfreeze=0.5"], "--set transfer.unfreeze: found 0.5; expected 0.0, as"),
+        (["--head", "b", "--set", "transfer.unfreeze=0.7"], "--set transfer.unfreeze: found 0.7; expected 0.0, as"),
         (["--head", "b", "--head", "c"], "--head: found b, c; expected one"),
     ],
 )

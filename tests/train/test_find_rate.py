@@ -22,3 +22,10 @@ def test_rates_rise_and_losses_fall_before_they_are_lost(run_here, data):
     assert min(smooth) < 0.5 * smooth[0]
     suggested = float(done.err.partition("it falls fastest at ")[2])
     assert 1e-5 < suggested < 0.5
+
+
+def test_nothing_is_frozen_while_rates_rise(run_here, data, generate_bundle, tiny):
+    words = ["train", data / "reviews.csv", "--find-lr", "--encoder", generate_bundle, *tiny]
+    curves = [run_here(*words, "--set", f"transfer.unfreeze={share}") for share in (0, 0.9)]
+    assert [done.code for done in curves] == [0, 0], curves[0].err
+    assert curves[0].out == curves[1].out
