@@ -175,11 +175,11 @@ def test_a_large_vocabulary_is_scored_in_slices_with_the_same_loss_and_gradient(
 
 def test_the_tables_of_tasks_heads_and_exporters_have_the_same_keys():
     from lstmtext.config import TASK_DEFAULTS
-    from lstmtext.data.prepare import _PREPARERS
+    from lstmtext.data.preparers import PREPARERS
     from lstmtext.runtime.evaluate import _EVALUATORS
     from lstmtext.runtime.export import _EXPORTERS
 
-    assert set(TASKS) == set(HEADS) == set(TASK_DEFAULTS) == set(_PREPARERS) == set(_EVALUATORS) == set(_EXPORTERS)
+    assert set(TASKS) == set(HEADS) == set(TASK_DEFAULTS) == set(PREPARERS) == set(_EVALUATORS) == set(_EXPORTERS)
 
 
 def test_a_row_that_starts_anew_reads_as_without_a_past(tokenizer):
