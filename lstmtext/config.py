@@ -173,6 +173,9 @@ class TrainSettings:
     the running average (Merity et al., 2018); 0 is never."""
     clip: float = bounded(1.0, 1e-6, 1e6)
     """Largest norm of the gradient."""
+    mixing: float = bounded(1.0, 0.0, 1.0)
+    """Of heads that train together: each has its share of the tokens raised to this power; 1 is in proportion, 0 is all
+    alike."""
     patience: int = bounded(5, 1, 100_000)
     """Validations without a better score after which training stops."""
     validations_per_epoch: int = bounded(1, 1, 1000)

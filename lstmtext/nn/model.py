@@ -4,6 +4,7 @@ Left out: optimisation (`train`) and files (`bundle`).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,17 +21,36 @@ from lstmtext.text.arrays import Bools, Floats
 from lstmtext.text.examples import SentenceBatch, StreamBatch, TextBatch
 
 Batch = TextBatch | SentenceBatch | StreamBatch
+
+
+@dataclass(frozen=True)
+class HeadBatch:
+    """A batch of one of several heads."""
+
+    head: str
+    batch: Batch
+
+
+AnyBatch = Batch | HeadBatch
 ENCODER_PREFIX, HEAD_PREFIX = "encoder.", "head."
 SET_BY_VALIDATION = ("factors", "shift_K", "thresholds_K")
 """Buffers of heads that a look at the validation data sets."""
 
 
 class Model(nn.Module):
-    """The encoder with one head."""
+    """The encoder with one head; an encoder that is given is shared with others."""
 
-    def __init__(self, task: TaskName, settings: Settings, *, vocabulary_size: int, labels: int) -> None:
+    def __init__(
+        self,
+        task: TaskName,
+        settings: Settings,
+        *,
+        vocabulary_size: int,
+        labels: int,
+        encoder: Encoder | None = None,
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(settings.encoder, vocabulary_size)
+        self.encoder = encoder or Encoder(settings.encoder, vocabulary_size)
         self.head: Head = HEADS[task](settings, self.encoder.width, labels, vocabulary_size)
         self.share = settings.transfer.language_loss if task != "generate" else 0.0
         self.language = LanguageModel(settings, self.encoder.width, 0, vocabulary_size) if self.share else None
@@ -69,7 +89,7 @@ class Model(nn.Module):
         total, _, after = self.loss(batch, carried)
         return total, after
 
-    def count(self, batch: Batch) -> float:
+    def count(self, batch: AnyBatch) -> float:
         """What the loss of a batch is a sum over."""
         return self.head.count(batch)  # type: ignore[arg-type]  # a task's batches fit its head
 
@@ -119,7 +139,7 @@ def fixed_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {name: value for name, value in model.named_buffers() if ".bypass." in name}
 
 
-def set_fixed(model: "Model", found: Mapping[str, Tensor]) -> None:
+def set_fixed(model: Model, found: Mapping[str, Tensor]) -> None:
     """Set what `fixed_tensors` gave of a model of the same settings. Raises ModelError where it does not fit."""
     bypass = model.head.bypass if isinstance(model.head, Tagger) else None
     places = found.get("head.bypass.places_N")

@@ -1,6 +1,7 @@
 """What a run was, to be compared with what it is to go on as."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lstmtext.data.encoded import EncodedData
 from lstmtext.data.plan import DataRequest
 from lstmtext.errors import DataError, ModelError, UsageError
 from lstmtext.resolve import differences, settings_from_sections
-from lstmtext.train.job import TrainRequest
+from lstmtext.train.job import HeadJob, TrainRequest
 from lstmtext.train.ranks import Ranks
 
 
@@ -23,8 +24,10 @@ class EarlierRun:
     """What a run was, to be compared with what it is to go on as."""
 
     request: TrainRequest
-    settings: Settings
-    data: dict[str, Any]
+    settings: dict[str, Settings]
+    """Of each head."""
+    data: dict[str, dict[str, Any]]
+    """Of each head: files, records, fingerprint."""
     machine: str
     precision: str
     tokenizer: str
@@ -36,33 +39,29 @@ class EarlierRun:
         """From a run's description. Raises ModelError where something is missing."""
         try:
             asked = about["request"]
-            data = DataRequest(**{**asked["data"], "columns": Columns(**asked["data"]["columns"])})
-            places = asked["encoder"], asked["head"], (), asked.get("add_to", "")
-            request = TrainRequest(data, Path(asked["output"]), *places)
-            settings = settings_from_sections(about["settings"])
-            return cls(
-                request,
-                settings,
-                about["data"],
-                about["machine"],
-                about["precision"],
-                about["tokenizer"],
-                about.get("encoder", ""),
-            )
-        except (KeyError, TypeError, UsageError) as error:
+            together = {name: _data_request(own) for name, own in asked["together"].items()}
+            places = asked["encoder"], asked["head"], (), asked["add_to"], together
+            request = TrainRequest(_data_request(asked["data"]), Path(asked["output"]), *places)
+            settings = {name: settings_from_sections(own) for name, own in about["settings"].items()}
+            rest = [about[key] for key in ("data", "machine", "precision", "tokenizer", "encoder")]
+            return cls(request, settings, *rest)
+        except (KeyError, TypeError, AttributeError, UsageError) as error:
             raise ModelError(place, f"is not complete: {error!r}", hint="train anew without --resume") from error
 
-    def changed_data(self, data: EncodedData, name: str) -> DataError | None:
-        """What says that the data are not those of the run, if so."""
-        if self.data["fingerprint"] == data.fingerprint():
-            return None
-        files = self.data["files"]
-        changed = [file for file, digest in data.facts.sources.items() if files.get(file, digest) != digest]
-        found = "is not what the run was trained on"
-        if not changed:
-            found = f"gives {records_of(data)} records for training and validation that differ"
-        expected = f"the {self.data['records']} records of before"
-        return DataError(changed[0] if changed else name, found, expected=expected, hint="--force goes on with it")
+    def changed_data(self, heads: Sequence[HeadJob]) -> DataError | None:
+        """What says that the data of a head are not those of the run, if so."""
+        for head in heads:
+            was, data = self.data[head.name], head.data
+            if was["fingerprint"] == data.fingerprint():
+                continue
+            changed = [file for file, digest in data.facts.sources.items() if was["files"].get(file, digest) != digest]
+            found = "is not what the run was trained on"
+            if not changed:
+                found = f"gives {records_of(data)} records for training and validation that differ"
+            place = changed[0] if changed else next(iter(data.facts.sources))
+            expected = f"the {was['records']} records of before"
+            return DataError(place, found, expected=expected, hint="--force goes on with it")
+        return None
 
     def changed_encoder(self, now: Bundle | None) -> DataError | None:
         """What says that the encoder that a head is added to is not that of the run, if so."""
@@ -71,9 +70,11 @@ class EarlierRun:
         found = "has another encoder than when the run began"
         return DataError(now.folder, found, expected="the one that the head learned on", hint="--force goes on with it")
 
-    def changed_settings(self, place: object, now: Settings) -> UsageError | None:
+    def changed_settings(self, place: object, heads: Sequence[HeadJob]) -> UsageError | None:
         """What says that settings are not those of the run, if so."""
-        found = differences(self.settings, now, besides="checkpoint")
+        found: dict[str, tuple[object, object]] = {}
+        for head in heads:
+            found |= differences(self.settings[head.name], head.settings, besides="checkpoint")
         if not found:
             return None
         words = ", ".join(f"{key}={old} before, {new} now" for key, (old, new) in found.items())
@@ -83,6 +84,27 @@ class EarlierRun:
         """What says that the machine is not that of the run, or nothing."""
         now = machine_of(ranks)
         return "" if now == self.machine else f"the last bits may differ: {self.machine} before, {now} now"
+
+
+def about_run(
+    request: TrainRequest, heads: Sequence[HeadJob], encoder: Bundle | None, ranks: Ranks
+) -> dict[str, object]:
+    """What a run is, as `EarlierRun` reads it and JSON holds it."""
+    return {
+        "request": asdict(request) | {"output": str(request.output)},
+        "settings": {head.name: head.settings.as_dict() for head in heads},
+        "data": {
+            head.name: {
+                "files": head.data.facts.sources,
+                "records": records_of(head.data),
+                "fingerprint": head.data.fingerprint(),
+            }
+            for head in heads
+        },
+        "machine": machine_of(ranks),
+        "tokenizer": heads[0].data.tokenizer.to_json(),
+        "encoder": encoder.encoder_digest if encoder is not None and request.add_to else "",
+    }
 
 
 def records_of(data: EncodedData) -> str:
@@ -95,3 +117,7 @@ def machine_of(ranks: Ranks) -> str:
     threads = torch.get_num_threads()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return f"lstmtext {__version__}, torch {torch.__version__}, {device}, {ranks.size} x {threads} threads"
+
+
+def _data_request(asked: dict[str, Any]) -> DataRequest:
+    return DataRequest(**{**asked, "columns": Columns(**asked["columns"])})

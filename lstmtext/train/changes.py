@@ -12,9 +12,9 @@ from lstmtext.metrics import Scores
 from lstmtext.runtime.engine import Chain
 from lstmtext.runtime.export import Graphs
 from lstmtext.runtime.layers import Arrays
-from lstmtext.tasks import TASKS, first_of
+from lstmtext.tasks import first_of
 from lstmtext.text.arrays import Floats, Ints
-from lstmtext.train.job import TrainJob
+from lstmtext.train.job import HeadJob
 from lstmtext.train.quantize import graph_scores
 from lstmtext.train.transfer import OldHead
 
@@ -38,7 +38,7 @@ class _Widened:
         return [wide, *rest]
 
 
-def changes(job: TrainJob, graphs: Graphs, head: Arrays) -> list[str]:
+def changes(job: HeadJob, graphs: Graphs, head: Arrays) -> list[str]:
     """What changed, in words: each score before and now; nothing where no head went on."""
     before, data = job.before, job.data
     if before is None:
@@ -63,8 +63,8 @@ def _parts(data: EncodedData) -> Iterator[tuple[str, EncodedData]]:
         yield "replayed data", replace(data, tables={"validation": held.select(range(first, len(held)))})
 
 
-def _told(job: TrainJob, part: str, records: int, before: Scores, now: Scores) -> Iterator[str]:
-    name, value = first_of(TASKS[job.data.task].shown, now)
+def _told(job: HeadJob, part: str, records: int, before: Scores, now: Scores) -> Iterator[str]:
+    name, value = first_of(job.task.shown, now)
     yield f"{part}, {records} records: {name} {before[name]:.4f} before, {value:.4f} now"
     labels: Any = [scores.get("labels", {}) for scores in (before, now)]
     moved = {label: (labels[0].get(label, {}).get("f1", 0.0), own["f1"]) for label, own in labels[1].items()}

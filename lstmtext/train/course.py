@@ -15,6 +15,7 @@ from torch import Tensor
 from lstmtext.config import Settings
 from lstmtext.metrics import Scores
 from lstmtext.nn.encoder import State, StreamState
+from lstmtext.nn.joint import Carried, JointModel
 from lstmtext.nn.model import Model, copy_tensors, fixed_tensors, moving_tensors
 from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.loop import Position, StepReport, make_optimizer, move_average, running_share
@@ -36,7 +37,7 @@ class Best:
     misses: int = 0
     """Validations since."""
 
-    def take(self, model: Model, scores: Scores, epochs: float) -> None:
+    def take(self, model: Model | JointModel, scores: Scores, epochs: float) -> None:
         """Remember a model that is better than all before."""
         self.weights = {name: value.detach().clone() for name, value in moving_tensors(model).items()}
         self.scores, self.epochs, self.misses = scores, epochs, 0
@@ -71,7 +72,7 @@ class Losses:
 class Course:
     """A model in training: weights, their average, optimizer, position, and the best so far."""
 
-    def __init__(self, model: Model, settings: Settings, *, fresh_head: bool = False) -> None:
+    def __init__(self, model: Model | JointModel, settings: Settings, *, fresh_head: bool = False) -> None:
         self.model = model
         self._decay, self._triggered = settings.train.average, settings.train.average_after > 0
         self.kept = copy.deepcopy(model) if self._decay or self._triggered else model
@@ -95,7 +96,7 @@ class Course:
         elif self.kept is not self.model:
             move_average(self.kept, self.model, running_share(self._decay, step))
 
-    def take_best(self) -> Model:
+    def take_best(self) -> Model | JointModel:
         """The kept model with the best weights so far."""
         copy_tensors(moving_tensors(self.kept), self.best.weights, place="the best weights")
         return self.kept
@@ -168,15 +169,30 @@ def _named(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{kind}.{name}": value for name, value in tensors.items()}
 
 
-def _flat(carried: StreamState | None) -> dict[str, Tensor]:
+def _flat(carried: StreamState | Carried | None) -> dict[str, Tensor]:
+    """Carried states by name; those of several heads have the head's name before a slash."""
     if carried is None:
         return {}
+    if isinstance(carried, dict):
+        return {f"{head}/{name}": own for head, state in carried.items() for name, own in _flat(state).items()}
     forward, backward = carried
     return dict(zip(CARRIED, (*forward, *(backward or ())), strict=False))
 
 
-def _stream_state(flat: dict[str, Tensor]) -> StreamState | None:
+def _stream_state(flat: dict[str, Tensor]) -> StreamState | Carried | None:
+    """The inverse of `_flat`."""
     if not flat:
         return None
+    heads = {name.partition("/")[0] for name in flat if "/" in name}
+    if heads:
+        return {head: _one_state(_named_so(flat, f"{head}/")) for head in sorted(heads)}
+    return _one_state(flat)
+
+
+def _one_state(flat: dict[str, Tensor]) -> StreamState:
     states: list[State] = [(flat[CARRIED[at]], flat[CARRIED[at + 1]]) for at in range(0, len(flat), 2)]
     return states[0], states[1] if len(states) > 1 else None
+
+
+def _named_so(flat: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): own for name, own in flat.items() if name.startswith(prefix)}

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
@@ -16,7 +18,7 @@ from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData, EncodedStream
 from lstmtext.data.ragged import Joined
 from lstmtext.errors import UsageError
-from lstmtext.nn.model import Batch
+from lstmtext.nn.model import AnyBatch
 from lstmtext.text.arrays import Bools, Ints
 from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import (
@@ -53,11 +55,15 @@ class Examples(Protocol[Example_co]):
 class Feed(Protocol):
     """Training batches of one pass."""
 
-    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, Batch]]:
-        """One pass in random order, less its first batches; with each, the share of the pass that is done after it.
+    def lazily(self, rng: np.random.Generator) -> Iterator[tuple[float, Callable[[], AnyBatch]]]:
+        """One pass in random order: with the share of the pass that is done after each batch, what makes it.
 
-        Skipped batches cost next to nothing, and draw from the generator what they would have drawn.
+        Making draws nothing from the generator, so that a batch that is not made costs next to nothing.
         """
+        ...
+
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, AnyBatch]]:
+        """The batches of such a pass, less its first ones."""
         ...
 
 
@@ -77,11 +83,15 @@ class RecordFeed(Generic[Example, Made]):
         """Indices of the records of each batch of a pass, of which each rank has at least one."""
         return at_least(plan_batches(self.lengths, self.settings.train.batch_tokens, rng), self.size)
 
-    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, Made]]:
+    def lazily(self, rng: np.random.Generator) -> Iterator[tuple[float, Callable[[], Made]]]:
         """One pass over all records."""
         batches = self.plan(rng)
-        for done, batch in enumerate(batches[skip:], start=skip + 1):
-            yield done / len(batches), self._collate(batch[self.rank :: self.size])
+        for done, batch in enumerate(batches, start=1):
+            yield done / len(batches), partial(self._collate, batch[self.rank :: self.size])
+
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, Made]]:
+        """See `Feed`."""
+        return made(self.lazily(rng), skip)
 
     def ordered(self) -> Iterator[tuple[Ints, Made]]:
         """All records by length, with their indices."""
@@ -102,24 +112,28 @@ class StreamFeed:
     size: int = 1
     """This rank of so many has every so manyth row."""
 
-    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, StreamBatch]]:
+    def lazily(self, rng: np.random.Generator) -> Iterator[tuple[float, Callable[[], StreamBatch]]]:
         """One pass; rows begin at another place every time, so that windows fall differently."""
         rows, window = self._shape()
         first = int(rng.integers(len(self.ids)))
         length = max(1, (len(self.ids) - 1) // rows)
         own = slice(self.rank, None, self.size)
         starts = np.arange(rows)[own, None] * length
-        both = self.settings.encoder.directions == "both"
         for place in range(0, length, window):
             fresh_B = (rng.random(rows) < (self.settings.generate.restart if place else 1.0))[own]
-            if place < skip * window:
-                continue
             end = min(place + window, length)
             # A pass begins with boundaries, and no token is lost.
             places = starts + np.arange(place - (place == 0), end + 1)
-            forward = self._read(first + places)
-            backward = _opened(self._read(first - 1 - places), fresh_B) if both else None
-            yield end / length, StreamBatch(_opened(forward, fresh_B), backward, fresh_B)
+            yield end / length, partial(self._window, first, places, fresh_B)
+
+    def shuffled(self, rng: np.random.Generator, skip: int = 0) -> Iterator[tuple[float, StreamBatch]]:
+        """See `Feed`."""
+        return made(self.lazily(rng), skip)
+
+    def _window(self, first: int, places: Ints, fresh_B: Bools) -> StreamBatch:
+        both = self.settings.encoder.directions == "both"
+        backward = _opened(self._read(first - 1 - places), fresh_B) if both else None
+        return StreamBatch(_opened(self._read(first + places), fresh_B), backward, fresh_B)
 
     def _shape(self) -> tuple[int, int]:
         """Rows and window, fewer rows where the text is too short to fill them."""
@@ -132,15 +146,20 @@ class StreamFeed:
         return self.ids[places % len(self.ids)].astype(np.int64)
 
 
+def made(items: Iterator[tuple[float, Callable[[], Item]]], skip: int) -> Iterator[tuple[float, Item]]:
+    """Items that are made when asked for, but for the first ones, which are not made at all."""
+    return ((share, make()) for share, make in islice(items, skip, None))
+
+
 def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
     """The same items, made by another thread while the one before is worked on."""
-    made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
+    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(depth)
     left = threading.Event()
 
     def put(item: Item | None, error: BaseException | None) -> None:
         while not left.is_set():
             with suppress(queue.Full):
-                made.put((item, error), timeout=WAIT_SECONDS)
+                ready.put((item, error), timeout=WAIT_SECONDS)
                 return
 
     def make() -> None:
@@ -157,7 +176,7 @@ def ahead(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
     thread.start()
     try:
         while True:
-            item, error = made.get()
+            item, error = ready.get()
             if isinstance(error, StopIteration):
                 return
             if error is not None:
@@ -206,16 +225,16 @@ def at_least(batches: list[Ints], least: int) -> list[Ints]:
     """Batches of at least so many records, where there are so many: smaller ones are joined."""
     if least == 1:
         return batches
-    made: list[Ints] = []
+    joined: list[Ints] = []
     held: list[Ints] = []
     for batch in batches:
         held.append(batch)
         if sum(map(len, held)) >= least:
-            made.append(np.concatenate(held))
+            joined.append(np.concatenate(held))
             held = []
-    if held and made:
-        made[-1] = np.concatenate([made[-1], *held])
-    return made
+    if held and joined:
+        joined[-1] = np.concatenate([joined[-1], *held])
+    return joined
 
 
 def train_feed(data: EncodedData, settings: Settings, rank: int = 0, size: int = 1) -> Feed:
@@ -226,9 +245,9 @@ def train_feed(data: EncodedData, settings: Settings, rank: int = 0, size: int =
         "tag": lambda: sentence_feed(data, "train", settings),
         "generate": lambda: StreamFeed(data.stream("train").ids, settings),
     }
-    made = feeds[data.task]()
-    if isinstance(made, RecordFeed) and len(made.lengths) < size:
-        found = f"{len(made.lengths)} training records for {size} processes"
+    own = feeds[data.task]()
+    if isinstance(own, RecordFeed) and len(own.lengths) < size:
+        found = f"{len(own.lengths)} training records for {size} processes"
         raise UsageError("torchrun --nproc-per-node", found, expected="a record for each process at least")
-    feed: Feed = replace(made, rank=rank, size=size)
+    feed: Feed = replace(own, rank=rank, size=size)
     return feed

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from lstmtext.nn.model import Batch
+from lstmtext.nn.model import AnyBatch
 from lstmtext.train.feeds import Feed, train_feed
 from lstmtext.train.job import TrainJob
 from lstmtext.train.loop import Position, Trainee, make_optimizer
@@ -63,7 +63,7 @@ def suggested_rate(steps: list[RateStep]) -> float:
     return steps[int(falls.argmin())].rate if len(falls) else LOWEST
 
 
-def _endless(feed: Feed, seed: int) -> Iterator[Batch]:
+def _endless(feed: Feed, seed: int) -> Iterator[AnyBatch]:
     rng = np.random.default_rng(seed)
     while True:
         for _, batch in feed.shuffled(rng):

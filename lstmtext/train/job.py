@@ -1,6 +1,6 @@
 """What to train, from what, and where to: as a command line says it, and with the data prepared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from lstmtext.bundle import Bundle
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.plan import DataRequest
+from lstmtext.tasks import TASKS, Task
 from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.runs import RunFolder
@@ -29,21 +30,34 @@ class TrainRequest:
     """Text that a language model learns first, whose encoder is then the one to start from."""
     add_to: str = ""
     """A bundle that the head is added to."""
+    together: Mapping[str, DataRequest] = field(default_factory=dict)
+    """Data of heads that are trained together, by name; `data` is that of the first then."""
+
+
+@dataclass(frozen=True)
+class HeadJob:
+    """A head to train, and from what."""
+
+    name: str
+    data: EncodedData
+    settings: Settings
+    before: OldHead | None = None
+    """The head of the bundle to start from, if it goes on."""
+
+    @property
+    def task(self) -> Task:
+        """What the head is for."""
+        return TASKS[self.data.task]
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """What to train, from what, and where to: as a command line says it, and with the data prepared."""
+    """What to train, from what, and where to, with the data prepared."""
 
-    data: EncodedData
-    settings: Settings
+    heads: tuple[HeadJob, ...]
     output: Path
-    head: str
-    """Name of the head that is trained."""
     encoder: Bundle | None = None
     """A bundle whose encoder and tokenizer to start from."""
-    before: OldHead | None = None
-    """The head of that bundle, if it goes on."""
     added: bool = False
     """Whether the head is added to that bundle, whose encoder does not learn then."""
     run: RunFolder | None = None
@@ -61,5 +75,25 @@ class TrainJob:
 
     @property
     def fresh_head(self) -> bool:
-        """Whether a new head begins on an encoder that was taken over."""
-        return self.encoder is not None and self.before is None
+        """Whether new heads alone begin on an encoder that was taken over."""
+        return self.encoder is not None and all(head.before is None for head in self.heads)
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of encoder and training, which all heads share."""
+        return self.heads[0].settings
+
+    @property
+    def data(self) -> EncodedData:
+        """Data of the head, or of the first of several."""
+        return self.heads[0].data
+
+    @property
+    def head(self) -> str:
+        """Name of the head, or of the first of several."""
+        return self.heads[0].name
+
+    @property
+    def before(self) -> OldHead | None:
+        """The old head of that head."""
+        return self.heads[0].before

@@ -1,6 +1,7 @@
 """Whoever wants to know how a training goes, and what is told."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lstmtext.metrics import Scores
@@ -24,6 +25,8 @@ class Validation:
     seconds: float
     """Since training began."""
     tokens_per_second: float
+    heads: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    """Of several heads that train together, the score of each, with its name."""
 
 
 class Listener(Protocol):

@@ -18,7 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.nn.encoder import StreamState
-from lstmtext.nn.model import ENCODER_PREFIX, Batch, Model
+from lstmtext.nn.joint import Carried, JointModel
+from lstmtext.nn.model import ENCODER_PREFIX, AnyBatch, HeadBatch, Model
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.feeds import Feed, ahead
 from lstmtext.train.precision import autocast
@@ -50,7 +51,7 @@ class StepReport:
         return float(self.mean_nats)
 
 
-def make_optimizer(model: Model, settings: Settings, *, fresh_head: bool = False) -> torch.optim.AdamW:
+def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = False) -> torch.optim.AdamW:
     """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own.
 
     Under a fresh head, an encoder that was taken over learns as `TransferSettings` say: each group has the progress at
@@ -63,7 +64,7 @@ def make_optimizer(model: Model, settings: Settings, *, fresh_head: bool = False
             continue
         depth = depth_of(name, layers) if fresh_head else 0
         begins = transfer.unfreeze * depth / (layers + 1)
-        if "bypass" in name:
+        if ".bypass." in name:
             group = (0.0, settings.tag.bypass_rate, begins)
         else:
             group = (train.weight_decay if parameter.ndim > 1 else 0.0, transfer.rate_decay**depth, begins)
@@ -116,7 +117,7 @@ class Position:
     """Time spent of the budget."""
     misses: int = 0
     """Validations without a better score."""
-    carried: StreamState | None = None
+    carried: StreamState | Carried | None = None
 
     @classmethod
     def first(cls, seed: int) -> "Position":
@@ -128,7 +129,7 @@ class Position:
 class Trainee:
     """A model with what moves its weights, and how."""
 
-    model: Model
+    model: Model | JointModel
     optimizer: torch.optim.Optimizer
     settings: TrainSettings
     precision: str = "float32"
@@ -140,7 +141,7 @@ class Trainee:
         """The model as a step calls it, with the gradients of all ranks."""
         return self.ranks.shared(self.model)
 
-    def step(self, batches: Sequence[Batch], count: float, rate: float, position: Position) -> torch.Tensor:
+    def step(self, batches: Sequence[AnyBatch], count: float, rate: float, position: Position) -> torch.Tensor:
         """Move the weights by the gradient of the mean loss of this rank's batches; its part of that loss in nats.
 
         `count` is what the loss of all ranks is a sum over; the states to read on from go into the position.
@@ -211,7 +212,9 @@ def training_steps(
         position.order = rng.bit_generator.state
 
 
-def _token_count(batch: Batch) -> int:
+def _token_count(batch: AnyBatch) -> int:
+    if isinstance(batch, HeadBatch):
+        return _token_count(batch.batch)
     if isinstance(batch, StreamBatch):
         return int(batch.ids_BT[:, 1:].size)
     return int(batch.lengths_B.sum())

@@ -1,16 +1,20 @@
 """From a job to a model on a device: seeds, threads, and what the data decide before the first step."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
+from torch import Tensor, nn
 
 from lstmtext.config import Settings, TrainSettings
 from lstmtext.errors import UsageError
+from lstmtext.nn.encoder import Encoder
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
+from lstmtext.nn.joint import JointModel, tensors_of_head
 from lstmtext.nn.model import Model, load_arrays, model_arrays, set_fixed
 from lstmtext.train.bypass import count_features, fit_bypass
-from lstmtext.train.job import TrainJob
+from lstmtext.train.job import HeadJob, TrainJob
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import heads_of
 from lstmtext.train.weighting import class_weights
@@ -33,33 +37,45 @@ def set_up(settings: Settings, ranks: Ranks) -> torch.device:
     return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
 
 
-def make_model(job: TrainJob) -> Model:
+def make_model(job: TrainJob) -> Model | JointModel:
     """A new model, with what the data decided: found now, or before."""
-    data, fixed = job.data, job.fixed
-    model = Model(data.task, job.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
-    weights_K = class_weights(data, job.settings)
+    if len(job.heads) == 1:
+        return _make(job, job.heads[0], None if job.fixed is None else job.fixed.tensors)
+    models: dict[str, Model] = {}
+    for head in job.heads:
+        fixed = None if job.fixed is None else tensors_of_head(job.fixed.tensors, head.name)
+        shared = next(iter(models.values())).encoder if models else None
+        models[head.name] = _make(job, head, fixed, shared)
+    return JointModel(models)
+
+
+def _make(job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, shared: Encoder | None = None) -> Model:
+    """A head with the encoder, which is made unless it is there already."""
+    data, settings, before, bundle = head.data, head.settings, head.before, job.encoder
+    sizes = {"vocabulary_size": data.tokenizer.size, "labels": len(data.labels)}
+    model = Model(data.task, settings, **sizes, encoder=shared)
+    weights_K = class_weights(data, settings)
     if isinstance(model.head, Classifier) and weights_K is not None:
         model.head.weigh(weights_K)
-    if job.added and job.encoder is not None:
-        load_arrays(model.encoder, job.encoder.encoder_arrays(), place=job.encoder.folder)
+    if bundle is not None and shared is None and (job.added or fixed is None):
+        load_arrays(model.encoder, bundle.encoder_arrays(), place=bundle.folder)
+    if job.added:
         model.freeze_encoder()
     if fixed is not None:
-        set_fixed(model, fixed.tensors)
+        set_fixed(model, fixed)
         return model
-    before = job.before
-    if job.encoder is not None and not job.added:
-        load_arrays(model.encoder, job.encoder.encoder_arrays(), place=job.encoder.folder)
-        language = heads_of(job.encoder, "generate")
+    if bundle is not None:
+        language = heads_of(bundle, "generate")
         if model.language is not None and language:
-            load_arrays(model.language, job.encoder.head_arrays(language[0][0]), place=job.encoder.folder)
+            load_arrays(model.language, bundle.head_arrays(language[0][0]), place=bundle.folder)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
-        counts_N = count_features(data.sentences("train"), job.settings.tag.bypass_buckets)
-        learned_N = counts_N >= job.settings.tag.bypass_least
+        counts_N = count_features(data.sentences("train"), settings.tag.bypass_buckets)
+        learned_N = counts_N >= settings.tag.bypass_least
         if before is not None:
             learned_N |= before.arrays["bypass.table_NK"].any(1)
         model.head.bypass.learn_only(learned_N)
-    if before is not None and job.encoder is not None:
-        load_arrays(model.head, before.widened(model_arrays(model.head)), place=job.encoder.folder)
+    if before is not None and bundle is not None:
+        load_arrays(model.head, before.widened(model_arrays(model.head)), place=bundle.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
         texts = data.texts("train"), data.texts("validation")
         fit_bypass(model.head.bypass, *texts, weights_K, goes_on=before is not None)
@@ -70,12 +86,25 @@ class Counts(NamedTuple):
     """Numbers that training decides."""
 
     encoder: int
-    head: int
+    heads: dict[str, int]
     """Those of a fitted bypass included."""
 
+    @property
+    def whole(self) -> int:
+        """All of them."""
+        return self.encoder + sum(self.heads.values())
 
-def count_parameters(model: Model) -> Counts:
-    """Numbers of the encoder and of the head."""
-    own = [sum(weights.numel() for weights in part.parameters()) for part in (model.encoder, model.head)]
-    bypass = model.head.bypass if isinstance(model.head, Classifier) else None
-    return Counts(own[0], own[1] + (0 if bypass is None else bypass.table_NK.numel() + bypass.bias_K.numel()))
+
+def count_parameters(models: Mapping[str, Model]) -> Counts:
+    """Numbers of the encoder and of each head."""
+    encoder = next(iter(models.values())).encoder
+    return Counts(_numbers(encoder), {name: _numbers_of_head(model.head) for name, model in models.items()})
+
+
+def _numbers(part: nn.Module) -> int:
+    return sum(weights.numel() for weights in part.parameters())
+
+
+def _numbers_of_head(head: nn.Module) -> int:
+    bypass = head.bypass if isinstance(head, Classifier) else None
+    return _numbers(head) + (0 if bypass is None else bypass.table_NK.numel() + bypass.bias_K.numel())

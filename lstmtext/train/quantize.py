@@ -4,6 +4,7 @@ What int8 costs is measured on the validation data, through the runtime itself.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -63,6 +64,33 @@ def choose_graphs(
     if wanted == "auto" and not _loss(data.task, full, own) <= TOLERATED:
         return export_graphs(data.task, settings, encoder, head), {"precision": "float32", **measured}
     return graphs, {"precision": "int8", **measured}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A head that has learned: its arrays, and its scores on the validation data in float32."""
+
+    data: EncodedData
+    settings: Settings
+    arrays: Arrays
+    scores: Scores
+
+
+def choose_together(
+    heads: Mapping[str, Trained], encoder: Arrays, *, read: bytes | None = None
+) -> dict[str, tuple[Graphs, dict[str, object]]]:
+    """The same for each of several heads; all that read the encoder's graph have it in int8, or none."""
+    chosen = {
+        name: choose_graphs(own.data, own.settings, encoder, own.arrays, own.scores, read=read)
+        for name, own in heads.items()
+    }
+    readers = {name for name, own in heads.items() if TASKS[own.data.task].reads_encoder}
+    if len({str(chosen[name][1]["precision"]) for name in readers}) > 1:
+        for name in readers:
+            own, (_, said) = heads[name], chosen[name]
+            graphs = export_graphs(own.data.task, own.settings, encoder, own.arrays)
+            chosen[name] = graphs, {**said, "precision": "float32"}
+    return chosen
 
 
 def _choose_tables(

@@ -9,7 +9,8 @@ import io
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -51,50 +52,57 @@ def report_path(output: Path, added: str = "") -> Path:
     return output.with_name(output.name + (f".{added}" if added else "") + SUFFIX)
 
 
-def write_report(
-    path: Path,
-    head: tuple[str, HeadInfo],
-    data: EncodedData,
-    log: Sequence[dict[str, Any]],
-    worst: Sequence[Miss],
-) -> None:
-    """Write the report of the training of a head, which is given by name and description. Raises OSError."""
-    name, info = head
+@dataclass(frozen=True)
+class Section:
+    """What a report says of a head."""
+
+    name: str
+    info: HeadInfo
+    data: EncodedData
+    worst: Sequence[Miss]
+
+
+def write_report(path: Path, sections: Sequence[Section], log: Sequence[dict[str, Any]]) -> None:
+    """Write the report of a training, with a section for each of its heads. Raises OSError."""
     title = path.name.removesuffix(SUFFIX)
     steps = [record for record in log if record["kind"] == "step"]
     looks = [record for record in log if record["kind"] == "validation"]
-    figures = [
-        _figure("Loss of training, nats", lambda axes: _losses(axes, steps)),
-        _figure(f"Validation: {looks[-1]['name'] if looks else 'score'}", lambda axes: _looks(axes, looks)),
-        _figure("Learning rate", lambda axes: _rates(axes, steps)),
-        _figure("Tokens of a training record", lambda axes: _lengths(axes, data)) if data.task != "generate" else "",
-    ]
-    if "labels" in info.scores:
-        height = _height(info.scores["labels"])
-        figures.append(_figure("F1 of each label", lambda axes: _bars(axes, info), height=height))
-    if "confusion" in info.scores:
-        figures.append(_figure("Validation: rows are gold, columns predicted", lambda axes: _confusion(axes, info)))
-    scores = {score: f"{value:.4f}" for score, value in info.scores.items() if isinstance(value, float)}
-    facts = {**scores, "head": name, "task": info.task, **info.training}
-    facts |= {"changes": "\n".join(info.changes)} if info.changes else {}
-    misses = [(miss.text, miss.gold, miss.predicted, f"{miss.weight:.2f}") for miss in worst]
     page = [
         "<!doctype html>",
         f'<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         f"<style>{STYLE}</style></head><body>",
         f"<h1>{escape(title)}</h1>",
         "<p>Scores and examples are of the validation data.</p>",
-        *figures,
-        "<h2>Worst records</h2>",
-        _table(("text", *WORST[data.task]), misses),
-        "<h2>Facts</h2>",
-        _table(("what", "value"), [(key, str(value)) for key, value in facts.items()]),
-        "</body></html>",
+        _figure("Loss of training, nats", lambda axes: _losses(axes, steps)),
+        _figure(f"Validation: {looks[-1]['name'] if looks else 'score'}", lambda axes: _looks(axes, looks)),
+        _figure("Learning rate", lambda axes: _rates(axes, steps)),
     ]
+    for section in sections:
+        page += [f"<h2>Head {escape(section.name)}</h2>"] if len(sections) > 1 else []
+        page += _of_head(section)
     fresh = path.with_name(f".{path.name}.new")
     fresh.touch(mode=0o600)  # it quotes what the model was trained on
-    fresh.write_text("\n".join(page) + "\n", encoding="utf-8", errors="replace")
+    fresh.write_text("\n".join([*page, "</body></html>"]) + "\n", encoding="utf-8", errors="replace")
     fresh.replace(path)
+
+
+def _of_head(section: Section) -> Iterator[str]:
+    info, data = section.info, section.data
+    if data.task != "generate":
+        yield _figure("Tokens of a training record", lambda axes: _lengths(axes, data))
+    if "labels" in info.scores:
+        height = _height(info.scores["labels"])
+        yield _figure("F1 of each label", lambda axes: _bars(axes, info), height=height)
+    if "confusion" in info.scores:
+        yield _figure("Validation: rows are gold, columns predicted", lambda axes: _confusion(axes, info))
+    yield "<h2>Worst records</h2>"
+    misses = [(miss.text, miss.gold, miss.predicted, f"{miss.weight:.2f}") for miss in section.worst]
+    yield _table(("text", *WORST[data.task]), misses)
+    yield "<h2>Facts</h2>"
+    scores = {score: f"{value:.4f}" for score, value in info.scores.items() if isinstance(value, float)}
+    facts = {**scores, "head": section.name, "task": info.task, **info.training}
+    facts |= {"changes": "\n".join(info.changes)} if info.changes else {}
+    yield _table(("what", "value"), [(key, str(value)) for key, value in facts.items()])
 
 
 def _losses(axes: "Axes", steps: Sequence[dict[str, Any]]) -> None:

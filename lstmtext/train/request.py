@@ -1,7 +1,7 @@
 """From what a command line says of a training to a job, with the data prepared."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from lstmtext.bundle import Bundle, load_bundle
@@ -15,8 +15,8 @@ from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_training
 from lstmtext.tasks import TASKS
 from lstmtext.text.tokenizer import Tokenizer
-from lstmtext.train.before import machine_of, records_of
-from lstmtext.train.job import FROM_SCRATCH, TrainJob, TrainRequest
+from lstmtext.train.before import about_run
+from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import (
@@ -58,29 +58,21 @@ def make_job(
 
     encoded = is_encoded(Path(request.data.data[0]))
     data, settings = make() if ranks.size == 1 or encoded else _once_a_host(ranks, work, make)
-    for text in _remarks(request, data, settings, encoded=encoded):
+    for text in data_remarks(request.data, data, settings, encoded=encoded):
         remark(text)
     before = old_head(encoder, data.task, settings, data.labels, request.head) if encoder else None
     if encoder is not None:
         remark(_taken(request, encoder, before, data, settings, encoded=encoded))
     fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
     set_threads(fitted.train)
-    fingerprint = data.fingerprint()
-    if len(set(ranks.gathered(fingerprint))) > 1:
+    if len(set(ranks.gathered(data.fingerprint()))) > 1:
         raise DataError(request.data.data[0], "is not the same for all processes", hint="copy it to all hosts anew")
-    about = {
-        "request": asdict(request) | {"output": str(request.output)},
-        "settings": fitted.as_dict(),
-        "data": {"files": data.facts.sources, "records": records_of(data), "fingerprint": fingerprint},
-        "machine": machine_of(ranks),
-        "tokenizer": data.tokenizer.to_json(),
-        "encoder": encoder.encoder_digest if encoder is not None and request.add_to else "",
-    }
-    head = request.head or (before.name if before else TASKS[data.task].head)
+    name = request.head or (before.name if before else TASKS[data.task].head)
     added = bool(request.add_to)
     if added and encoder is not None:
-        check_new_head(encoder, head, resumed=bool(tokenizer))
-    return TrainJob(data, fitted, request.output, head, encoder, before, added, about=about, ranks=ranks)
+        check_new_head(encoder, name, resumed=bool(tokenizer))
+    heads = (HeadJob(name, data, fitted, before),)
+    return TrainJob(heads, request.output, encoder, added, about=about_run(request, heads, encoder, ranks), ranks=ranks)
 
 
 def check_request(request: TrainRequest) -> None:
@@ -100,7 +92,7 @@ def check_request(request: TrainRequest) -> None:
         raise UsageError("-o/--output", f"{request.output} is the model to go on from", hint=hint)
 
 
-def _remarks(request: TrainRequest, data: EncodedData, settings: Settings, *, encoded: bool) -> Iterator[str]:
+def data_remarks(request: DataRequest, data: EncodedData, settings: Settings, *, encoded: bool) -> Iterator[str]:
     """What the user should know of the data."""
     facts, train = data.facts, settings.train
     if facts.repaired_tags:
@@ -112,7 +104,7 @@ def _remarks(request: TrainRequest, data: EncodedData, settings: Settings, *, en
         yield f"validation labels or tags that do not occur in training: {facts.unknown_labels} ({names})"
     held = len(data.tables["validation"]) - facts.replayed_held
     every = len(data.tables["train"]) - facts.replayed + held
-    if not request.data.valid and not encoded and train.validation_share * every > held >= train.validation_records:
+    if not request.valid and not encoded and train.validation_share * every > held >= train.validation_records:
         yield f"held out for validation: {held:,} records (train.validation_records)"
     if "weight" in facts.columns:
         mean = float(data.texts("train").weights.mean())

@@ -11,17 +11,18 @@ import torch
 
 from lstmtext.description import BundleInfo
 from lstmtext.errors import Interrupted, UsageError, UserError
-from lstmtext.tasks import TASKS, first_of
+from lstmtext.nn.joint import models_of
 from lstmtext.train.course import Course
-from lstmtext.train.feeds import train_feed
+from lstmtext.train.feeds import Feed, train_feed
 from lstmtext.train.interrupts import interruptible
 from lstmtext.train.job import TrainJob
 from lstmtext.train.listener import Listener, Validation
+from lstmtext.train.looks import better, look, shown, shown_of_heads
 from lstmtext.train.loop import StepReport, Trainee, training_steps
 from lstmtext.train.making import count_parameters, make_model, set_up
+from lstmtext.train.mixing import JointFeed
 from lstmtext.train.precision import choose_precision
 from lstmtext.train.saving import save
-from lstmtext.train.validate import validate
 
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
@@ -33,8 +34,8 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     device = set_up(settings, job.ranks)
     started = time.monotonic()
     course, precision = _begin(job, device)
-    parameters = count_parameters(course.model)
-    learning = parameters.head if job.added else sum(parameters)
+    parameters = count_parameters(models_of(course.model, [head.name for head in job.heads]))
+    learning = sum(parameters.heads.values()) if job.added else parameters.whole
     listener.started(parameters=learning, precision=precision, device=str(device))
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
@@ -53,6 +54,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
             "interrupted": stopped,
             "diverged": bool(diverged),
         }
+        training |= {"together": [head.name for head in job.heads]} if len(job.heads) > 1 else {}
         info = save(job, course, training, parameters) if job.ranks.first else None
     if diverged:
         raise _diverged(diverged, f"the best weights before are in {job.output}")
@@ -104,7 +106,7 @@ def _train_until_done(
 ) -> tuple[int, bool]:
     """Run the loop with validations and checkpoints; the step at which it diverged, else 0, and if it was stopped."""
     settings, best, ranks = job.settings, course.best, job.ranks
-    feed = train_feed(job.data, settings, ranks.rank, ranks.size)
+    feed = _feed(job)
     if best.misses >= settings.train.patience:  # the run was cut short after its end
         return 0, False
     keeper = _Keeper(job, course, listener)
@@ -134,12 +136,22 @@ def _train_until_done(
     return 0, False
 
 
+def _feed(job: TrainJob) -> Feed:
+    """The training batches of the head, or of all heads mixed."""
+    ranks = job.ranks
+    feeds = {head.name: train_feed(head.data, head.settings, ranks.rank, ranks.size) for head in job.heads}
+    if len(feeds) == 1:
+        return feeds[job.head]
+    tokens = {head.name: head.data.facts.train_tokens for head in job.heads}
+    return JointFeed(feeds, tokens, job.settings.train.mixing)
+
+
 def _look(job: TrainJob, course: Course, precision: str, report: StepReport, listener: Listener) -> None:
     """Validate on the first rank, and keep the weights if they are the best."""
-    task, best = TASKS[job.data.task], course.best
-    own = validate(course.kept, job.data, job.settings, precision) if job.ranks.first else None
+    best = course.best
+    own = look(job, course.kept, precision, best.scores) if job.ranks.first else None
     scores = job.ranks.from_first(own)
-    improved = task.better(scores, best.scores)
+    improved = better(job, scores, best.scores)
     if improved:
         best.take(course.kept, scores, report.epochs)
     else:
@@ -150,12 +162,11 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
     if 0 < job.settings.train.average_after <= best.misses and not course.averaged:
         course.averaged = 1
     seconds = course.position.seconds
-    name, value = first_of(task.shown, scores)
-    _, best_value = first_of(task.shown, best.scores)
+    name, value = shown(job, scores)
+    _, best_value = shown(job, best.scores)
     speed = course.tokens / max(1e-9, seconds)
-    listener.validated(
-        Validation(report, course.losses.mean(), name, value, best_value, scores, improved, seconds, speed)
-    )
+    loss, each = course.losses.mean(), shown_of_heads(job, scores)
+    listener.validated(Validation(report, loss, name, value, best_value, scores, improved, seconds, speed, each))
 
 
 class _Keeper:

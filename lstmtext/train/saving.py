@@ -3,15 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from torch import nn
+
 from lstmtext.bundle import Bundle, Part, load_bundle, save_bundle
+from lstmtext.data.encoded import EncodedData
 from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.errors import ModelError, UserError
-from lstmtext.nn.model import ENCODER_PREFIX, HEAD_PREFIX, model_arrays
+from lstmtext.nn.joint import models_of
+from lstmtext.nn.model import model_arrays
+from lstmtext.text.arrays import Floats
 from lstmtext.train.changes import changes
 from lstmtext.train.course import Course
 from lstmtext.train.job import TrainJob
+from lstmtext.train.looks import by_head
 from lstmtext.train.making import Counts
-from lstmtext.train.quantize import choose_graphs
+from lstmtext.train.quantize import Trained, choose_together
 from lstmtext.train.transfer import check_new_head
 from lstmtext.weights import rounded
 
@@ -21,53 +27,66 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
 
     Raises UserError where it cannot be written, ModelError where the bundle that a head is added to is not what it was.
     """
-    every, half = model_arrays(course.take_best()), job.settings.export.weights == "float16"
-    if half:
-        every = rounded(every)  # before the graphs are made and compared, so that they are of what is written
-    encoder, head = (
-        {name.removeprefix(prefix): array for name, array in every.items() if name.startswith(prefix)}
-        for prefix in (ENCODER_PREFIX, HEAD_PREFIX)
-    )
+    models = models_of(course.take_best(), [head.name for head in job.heads])
+    half = job.settings.export.weights == "float16"
+    # Rounded before the graphs are made and compared, so that they are of what is written.
+    encoder = _arrays(models[job.head].encoder, half=half and not job.added)
+    assert course.best.scores is not None, "there is something to save"
+    scores = by_head(job, course.best.scores)
+    trained = {
+        head.name: Trained(head.data, head.settings, _arrays(models[head.name].head, half=half), scores[head.name])
+        for head in job.heads
+    }
     base = _as_it_was(job) if job.added else None
     read = None if base is None else base.part()
-    scores, data, facts = course.best.scores, job.data, job.data.facts
-    assert scores is not None, "there is something to save"
-    graphs, runtime = choose_graphs(
-        data, job.settings, encoder, head, scores, read=None if read is None else read.graph
-    )
-    own = HeadInfo(
-        task=data.task,
-        labels=data.labels.names,
-        scores=scores,
-        settings=job.settings,
-        parameters=parameters.head,
-        training=training,
-        data={
-            "files": facts.sources,
-            "columns": facts.columns,
-            "training records": len(data.tables["train"]),
-            "validation records": len(data.tables["validation"]),
-            "label counts": facts.label_counts,
-        },
-        changes=changes(job, graphs, head),
-        runtime=runtime,
-    )
+    chosen = choose_together(trained, encoder, read=None if read is None else read.graph)
+    heads, parts = {}, {}
+    for head in job.heads:
+        name, (graphs, runtime) = head.name, chosen[head.name]
+        parts[name] = Part.of(trained[name].arrays, graphs.head, half=half)
+        heads[name] = HeadInfo(
+            head.data.task,
+            head.data.labels.names,
+            scores[name],
+            head.settings,
+            parameters.heads[name],
+            training,
+            _facts(head.data),
+            changes(head, graphs, trained[name].arrays),
+            runtime,
+        )
+    readers = [(own.encoder, said["precision"]) for own, said in chosen.values() if own.encoder is not None]
+    graph = readers[0][0] if readers else None
     info = BundleInfo(
         encoder=job.settings.encoder,
         unit=job.settings.text.unit,
-        vocabulary_size=data.tokenizer.size,
+        vocabulary_size=job.data.tokenizer.size,
         parameters=parameters.encoder,
-        heads={job.head: own},
-        runtime={"precision": runtime["precision"]} if graphs.encoder is not None else {},
+        heads=heads,
+        runtime={"precision": readers[0][1]} if readers else {},
     )
-    parts = {job.head: Part.of(head, graphs.head, half=half)}
     if base is None or read is None:
-        _write(job, info, Part.of(encoder, graphs.encoder, half=half), parts)
+        _write(job, info, Part.of(encoder, graph, half=half), parts)
         return info
-    info = replace(base.info, heads={**base.info.heads, job.head: own}, runtime=base.info.runtime or info.runtime)
+    info = replace(base.info, heads={**base.info.heads, **heads}, runtime=base.info.runtime or info.runtime)
     parts = {name: base.part(name) for name in base.info.heads} | parts
-    _write(job, info, replace(read, graph=read.graph or graphs.encoder), parts)
+    _write(job, info, replace(read, graph=read.graph or graph), parts)
     return info
+
+
+def _arrays(part: nn.Module, *, half: bool) -> dict[str, Floats]:
+    arrays = model_arrays(part)
+    return rounded(arrays) if half else arrays
+
+
+def _facts(data: EncodedData) -> dict[str, object]:
+    return {
+        "files": data.facts.sources,
+        "columns": data.facts.columns,
+        "training records": len(data.tables["train"]),
+        "validation records": len(data.tables["validation"]),
+        "label counts": data.facts.label_counts,
+    }
 
 
 def _write(job: TrainJob, info: BundleInfo, encoder: Part, heads: Mapping[str, Part]) -> None:

@@ -19,7 +19,7 @@ from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
 from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
-from lstmtext.train.report import report_path, write_report
+from lstmtext.train.report import Section, report_path, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job
 from lstmtext.train.run import train
 from lstmtext.train.runs import RunFolder
@@ -117,9 +117,14 @@ def _resume(
         if before.request.add_to and Path(before.request.add_to) == before.request.output:
             request = replace(request, add_to=str(output))  # wherever both are by now
         check_output(request.output, is_bundle)
-        job = make_job(request, lambda task: change(before.settings), ranks, work, remark, before.tokenizer)
-        data_now = before.changed_data(job.data, asked.data[0])
-        changes = before.changed_encoder(job.encoder), before.changed_settings(name, job.settings), data_now
+        settings = {head: change(own) for head, own in before.settings.items()}
+        first = next(iter(settings.values()))
+        job = make_job(request, lambda task: first, ranks, work, remark, before.tokenizer)
+        changes = (
+            before.changed_encoder(job.encoder),
+            before.changed_settings(name, job.heads),
+            before.changed_data(job.heads),
+        )
         for differing in filter(None, changes):
             if not force:
                 raise differing
@@ -139,16 +144,19 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
         info = train(job, tracker)
     finally:
         tracker.close()
-    for change in info.heads[job.head].changes if info else ():
-        listener.noted(change)
-    if info is None or job.run is None or not job.settings.train.report:
+    if info is None:
         return
-    path, worst = (
-        report_path(job.output, job.head if job.added else ""),
-        worst_records(job.data, load_bundle(job.output), job.head),
-    )
+    for change in (text for head in job.heads for text in info.heads[head.name].changes):
+        listener.noted(change)
+    if job.run is None or not job.settings.train.report:
+        return
+    bundle, path = load_bundle(job.output), report_path(job.output, job.head if job.added else "")
+    sections = [
+        Section(head.name, info.heads[head.name], head.data, worst_records(head.data, bundle, head.name))
+        for head in job.heads
+    ]
     try:
-        write_report(path, (job.head, info.heads[job.head]), job.data, read_log(job.run.folder / STEPS), worst)
+        write_report(path, sections, read_log(job.run.folder / STEPS))
     except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there
         listener.noted(f"{path}: cannot be written: {error}")
 

@@ -111,6 +111,7 @@ class Tracker:
             "score": validation.score,
             "best": validation.best,
             "seconds": round(validation.seconds, 2),
+            "heads": {name: {"name": own, "score": score} for name, (own, score) in validation.heads.items()},
         }
         self._hand(lambda sink: sink.validation(record))
         self._listener.validated(validation)

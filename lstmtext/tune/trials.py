@@ -14,7 +14,7 @@ from lstmtext.errors import UserError
 from lstmtext.resolve import changed_settings
 from lstmtext.sizes import least_bytes
 from lstmtext.tasks import TASKS
-from lstmtext.train.job import TrainJob
+from lstmtext.train.job import HeadJob, TrainJob
 from lstmtext.train.listener import Validation
 from lstmtext.train.loop import StepReport
 from lstmtext.train.run import train
@@ -114,7 +114,7 @@ class Trials:
     def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
         job, began = self._job, time.monotonic()
         watcher = _Watcher(trial, self._metric)
-        info = train(TrainJob(job.data, settings, output, TASKS[job.data.task].head), watcher)
+        info = train(TrainJob((HeadJob(TASKS[job.data.task].head, job.data, settings),), output), watcher)
         assert info is not None, "one process trains, so it has the bundle"
         took = time.monotonic() - began
         self._seconds.append(took)

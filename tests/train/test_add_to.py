@@ -194,7 +194,7 @@ def test_two_trainings_may_add_to_one_bundle_side_by_side(run_here, classify_bun
         assert run_here(*words, "--head", "first").code == 0
         return validate(*given)
 
-    monkeypatch.setattr("lstmtext.train.run.validate", meanwhile)
+    monkeypatch.setattr("lstmtext.train.looks.validate", meanwhile)
     done = run_here(*words, "--head", "second")
     assert done.code == 0, done.err
     assert list(load_bundle(copy).info.heads) == ["labels", "first", "second"]
@@ -210,7 +210,7 @@ def test_a_bundle_whose_encoder_was_changed_meanwhile_is_left_alone(
         shutil.copytree(tag_bundle, copy)
         return validate(*given)
 
-    monkeypatch.setattr("lstmtext.train.run.validate", meanwhile)
+    monkeypatch.setattr("lstmtext.train.looks.validate", meanwhile)
     done = run_here("train", data / "entities.conll", "--add-to", copy, "--head", "more", *QUICK, "-q")
     assert done.code == 4
     assert f"{copy}: has another encoder than when the training began" in done.err

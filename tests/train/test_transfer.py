@@ -253,7 +253,7 @@ def test_an_old_bundle_may_go_while_the_training_runs(going_on, classify_bundle,
     encoder, head = (
         {k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(p)} for p in ("encoder", "head")
     )
-    told = changes(job, export_graphs("classify", job.settings, encoder, head), head)
+    told = changes(job.heads[0], export_graphs("classify", job.settings, encoder, head), head)
     assert told[0].startswith("new data, 1 records: accuracy ")
 
 
