@@ -121,6 +121,30 @@ def settings_of(
     return resolve_settings(task, file=file, assignments=assignments or (), flags=flags)
 
 
+def joint_requests(
+    data: list[str], valid: list[str], format_name: str | None, columns: Columns
+) -> "dict[str, DataRequest]":
+    """Data of several heads, from NAME=DATA each. Raises UsageError for one that is not, and for fewer than two."""
+    train, held = by_name("--task-data", data), by_name("--valid-data", valid)
+    for name in held.keys() - train.keys():
+        raise UsageError("--valid-data", f"found '{name}'", expected=f"a head of --task-data: {', '.join(train)}")
+    if len(train) < 2:
+        hint = "for one head, give DATA, and its name by --head"
+        raise UsageError("--task-data", f"found {len(train)} heads", expected="two at least", hint=hint)
+    return {name: data_request(own, held.get(name), None, format_name, columns) for name, own in train.items()}
+
+
+def by_name(flag: str, values: list[str]) -> dict[str, list[str]]:
+    """What a flag of NAME=VALUE gives for each name, in order. Raises UsageError where one has no name or value."""
+    found: dict[str, list[str]] = {}
+    for text in values:
+        name, _, value = text.partition("=")
+        if not name or not value:
+            raise UsageError(flag, f"found '{text}'", expected="NAME=DATA, such as ner=data/entities.conll")
+        found.setdefault(name, []).append(value)
+    return found
+
+
 def data_request(
     data: list[str], valid: list[str] | None, task: str | None, format_name: str | None, columns: Columns
 ) -> "DataRequest":

@@ -40,6 +40,15 @@ AddTo = Annotated[
     Path | None,
     typer.Option("--add-to", help="A bundle to add the head to; its encoder and its heads stay as they are."),
 ]
+TaskData = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task-data", help="Instead of DATA: NAME=DATA, a head and its data; repeated, heads that train together."
+    ),
+]
+ValidData = Annotated[
+    list[str] | None, typer.Option("--valid-data", help="With --task-data: NAME=DATA, validation data of a head.")
+]
 Resume = Annotated[
     Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")
 ]
@@ -60,6 +69,8 @@ def train(
     encoder: Encoder = "none",
     adapt_on: AdaptOn = None,
     add_to: AddTo = None,
+    task_data: TaskData = None,
+    valid_data: ValidData = None,
     replay: Replay = None,
     head: options.Heads = None,
     epochs: Epochs = None,
@@ -91,6 +102,7 @@ def train(
     lstmtext train data/entities.conll -o checkpoints/entities
     lstmtext train data/prose.txt -o checkpoints/prose --budget 1m
     lstmtext train data/entities.conll --add-to checkpoints/reviews --head ner -o checkpoints/both
+    lstmtext train --task-data topic=data/reviews.csv --task-data ner=data/entities.conll -o checkpoints/two --epochs 5
     lstmtext train --resume checkpoints/reviews
     lstmtext train data/reviews.csv --find-lr
     """
@@ -118,6 +130,16 @@ def train(
 
     def request(output: Path) -> TrainRequest:
         columns = Columns(text_column, label_column, tag_column, weight_column)
+        if task_data or valid_data:
+            _refuse(
+                "--task-data", "leave it out, or train one head",
+                {
+                    "DATA": data, "--valid": valid, "--task": task, "--head": head, "--replay": replay,
+                    "--adapt-on": adapt_on, "--add-to": add_to,
+                },
+            )  # fmt: skip
+            together = options.joint_requests(task_data or [], valid_data or [], format_name, columns)
+            return TrainRequest(next(iter(together.values())), output, encoder, together=together)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
         return TrainRequest(asked, output, encoder, options.one_head(head), adapt_on or (), str(add_to or ""))
@@ -131,12 +153,12 @@ def train(
             start_training(request(output), settings_of, progress, progress.remark, log_dir=log_dir)
         else:
             _refuse(
-                "--resume",
+                "--resume", "the run has its own; train anew without it",
                 {
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
                     "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
                     "--head": head, "--replay": replay, "--encoder": None if encoder == "none" else encoder,
-                    "--adapt-on": adapt_on, "--add-to": add_to,
+                    "--adapt-on": adapt_on, "--add-to": add_to, "--task-data": task_data, "--valid-data": valid_data,
                 },
             )  # fmt: skip
             resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)
@@ -162,8 +184,8 @@ def _given(value: Value | None, name: str) -> Value:
     return value
 
 
-def _refuse(flag: str, given: Mapping[str, object]) -> None:
-    """Raise UsageError for an option that the run decided already."""
+def _refuse(flag: str, hint: str, given: Mapping[str, object]) -> None:
+    """Raise UsageError for an option that does not go with another."""
     for name, value in given.items():
         if value is not None:
-            raise UsageError(name, f"cannot be changed by {flag}", hint="train anew without it")
+            raise UsageError(name, f"cannot be had with {flag}", hint=hint)

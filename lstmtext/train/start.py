@@ -23,6 +23,7 @@ from lstmtext.train.report import Section, report_path, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job
 from lstmtext.train.run import train
 from lstmtext.train.runs import RunFolder
+from lstmtext.train.together import make_joint_job
 from lstmtext.train.track import STEPS, Tracker, open_sinks, read_log
 from lstmtext.train.worst import worst_records
 
@@ -63,7 +64,8 @@ def _start(
     with _work(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
         for other in run.unfinished if run else ():
             remark(f"an earlier training was cut short; --resume {other} goes on with it")
-        job = make_job(request, choose, ranks, work, remark)
+        make = make_joint_job if request.together else make_job
+        job = make(request, choose, ranks, work, remark)
         _run(replace(job, run=run), log_dir, listener)
 
 
@@ -71,6 +73,8 @@ def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[s
     """Losses at rising learning rates, without a bundle."""
     if request.adapt_on:
         raise UsageError("--adapt-on", "cannot be had with --find-lr", hint="train that language model first")
+    if request.together:
+        raise UsageError("--task-data", "cannot be had with --find-lr", hint="find the rate of a head alone")
     with TemporaryDirectory(prefix="lstmtext.") as work:
         return list(rate_steps(make_job(request, choose, ALONE, Path(work), remark)))
 
@@ -119,7 +123,13 @@ def _resume(
         check_output(request.output, is_bundle)
         settings = {head: change(own) for head, own in before.settings.items()}
         first = next(iter(settings.values()))
-        job = make_job(request, lambda task: first, ranks, work, remark, before.tokenizer)
+        if request.together:
+            if given.data or given.valid:
+                raise UsageError("DATA", "the run has data of several heads", expected="them where they were")
+            make = partial(make_joint_job, earlier=settings)
+        else:
+            make = partial(make_job)
+        job = make(request, lambda task: first, ranks, work, remark, before.tokenizer)
         changes = (
             before.changed_encoder(job.encoder),
             before.changed_settings(name, job.heads),
