@@ -71,5 +71,4 @@ class Chain:
 
     def run(self, inputs: Mapping[str, Floats | Ints]) -> list[Floats]:
         """The outputs of the head, in order."""
-        states = {} if self._encoder is None else self._encoder.values(inputs)
-        return self._head.run({**inputs, **states})
+        return self._head.run(inputs if self._encoder is None else {**inputs, **self._encoder.values(inputs)})
