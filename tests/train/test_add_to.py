@@ -149,6 +149,16 @@ def test_another_place_gets_the_widened_bundle(run_here, classify_bundle, data, 
     assert "lstmtext tag -m wide --head tags" in card
 
 
+def test_half_precision_is_for_the_head_alone(run_here, classify_bundle, data, tmp_path):
+    words = ["--add-to", classify_bundle, "-o", tmp_path / "wide", "--set", "export.weights=float16", *QUICK]
+    assert run_here("train", data / "entities.conll", *words).code == 0
+    old, new = load_bundle(classify_bundle), load_bundle(tmp_path / "wide")
+    assert new.part().weights == old.part().weights
+    for name, array in new.head_arrays("tags").items():
+        assert np.array_equal(array, array.astype(np.float16).astype(np.float32)), name
+    assert any((own != own.astype(np.float16)).any() for own in new.encoder_arrays().values())
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
