@@ -57,10 +57,13 @@ def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[s
 
 
 def as_toml(task: TaskName, settings: Settings) -> str:
-    """The settings that are not the task's defaults, as a file that `--config` takes."""
+    """The settings that are not the task's defaults, as a file that `--config` takes, without those of other tasks."""
     usual = resolve_settings(task).as_dict()
+    others = {name for name in get_args(TaskName) if name != task}
     lines = []
     for section, values in settings.as_dict().items():
+        if section in others:
+            continue
         own = {name: value for name, value in values.items() if value != usual[section][name]}
         lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items()), ""] if own else []
     return "\n".join(lines)

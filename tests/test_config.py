@@ -11,7 +11,7 @@ from lstmtext.config import (
     TrainSettings,
 )
 from lstmtext.errors import UsageError
-from lstmtext.resolve import resolve_settings, settings_from, settings_from_sections
+from lstmtext.resolve import as_toml, resolve_settings, settings_from, settings_from_sections
 
 
 def toml(folder: Path, content: str) -> Path:
@@ -149,3 +149,13 @@ def test_sampling_names_the_flag_that_is_out_of_bounds():
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().train.clip = 2.0
+
+
+def test_a_file_of_settings_gives_them_again_and_none_of_other_tasks(tmp_path):
+    chosen = ["train.clip=0.5", "encoder.layers=2", "classify.pooling=max,last", "tag.dropout=0.1", "generate.rows=7"]
+    made = as_toml("classify", resolve_settings("classify", assignments=chosen))
+    assert "tag" not in made
+    assert "generate" not in made
+    assert resolve_settings("classify", file=toml(tmp_path, made)) == resolve_settings(
+        "classify", assignments=chosen[:3]
+    )
