@@ -102,6 +102,7 @@ class EncodedSentences:
         )
         self._words = columns.column("words")
         self.lengths: Ints = self._ids.lengths
+        self.word_counts: Ints = self._first.lengths
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -53,6 +53,7 @@ class Model(nn.Module):
         self.encoder = encoder or Encoder(settings.encoder, vocabulary_size)
         self.head: Head = HEADS[task](settings, self.encoder.width, labels, vocabulary_size)
         self.share = settings.transfer.language_loss if task != "generate" else 0.0
+        """What a nat of the language model beside the head counts."""
         self.language = LanguageModel(settings, self.encoder.width, 0, vocabulary_size) if self.share else None
         """What foretells the tokens of the texts beside the head's own work, in training alone."""
         self._frozen = False
@@ -80,8 +81,8 @@ class Model(nn.Module):
         encoding, after = self.encode(batch, carried)
         total, count = self.head.loss(encoding, batch)  # type: ignore[arg-type]  # a task's batches fit its head
         if self.language is not None and self.training and not isinstance(batch, StreamBatch):
-            nats, tokens = self.language.text_nats(encoding, batch.ids_BT, batch.lengths_B)
-            total = total + self.share * nats * (count / tokens)
+            nats, _ = self.language.text_nats(encoding, batch.ids_BT, batch.lengths_B)
+            total = total + self.share * nats
         return total, count, after
 
     def forward(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, StreamState | None]:

@@ -4,15 +4,16 @@ What `--adapt-on` does. Both are trainings like any other: the language model is
 can be started from again.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from lstmtext.config import Settings
-from lstmtext.data.encoded import is_encoded
+from lstmtext.bundle import load_bundle
+from lstmtext.config import Settings, TaskName
+from lstmtext.data.columns import Columns
+from lstmtext.data.encoded import is_encoded, load_encoded
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.errors import UsageError
-from lstmtext.train.job import TrainRequest
+from lstmtext.train.job import FROM_SCRATCH, TrainRequest
 from lstmtext.train.request import ChooseSettings
 
 SUFFIX = ".lm"
@@ -23,21 +24,36 @@ def adapted_path(output: Path) -> Path:
     return output.with_name(output.name + SUFFIX)
 
 
-def adapting_request(request: TrainRequest, remark: Callable[[str], None]) -> TrainRequest:
-    """The training of the language model.
+def adapting_request(request: TrainRequest) -> TrainRequest:
+    """The training of the language model, of the same column, if one is named, and format, if it is standard input.
 
-    Raises UsageError where that is what is asked for anyway, and whatever can be seen to be wrong with the data of the
-    head, as long as no time is spent.
+    Raises UsageError where that is what is asked for anyway, where it would replace something, or where the data of the
+    head cannot be read or are encoded for another tokenizer.
     """
-    place, named = adapted_path(request.output), (*request.data.data, *request.data.valid, *request.data.replay)
-    if "-" in named and "-" in request.adapt_on:
+    own, place = request.data, adapted_path(request.output)
+    if "-" in (*own.data, *own.valid, *own.replay) and "-" in request.adapt_on:
         raise UsageError("standard input", "named more than once", expected="- once")
-    encoded = is_encoded(Path(request.data.data[0]))
-    task = request.data.task if encoded or "-" in named else make_plan(request.data)[0].task
-    if task == "generate":
+    if place.exists():
+        hint = f"--encoder {place} begins on it; or remove it, or use another -o/--output"
+        raise UsageError("--adapt-on", f"{place} is there already", hint=hint)
+    if _task_of(request) == "generate":
         raise UsageError("--adapt-on", "the data are for a language model anyway", hint="give train all of the text")
-    remark(f"first a language model, {place}; --encoder {place} takes it again")
-    return TrainRequest(DataRequest(request.adapt_on, task="generate"), place, request.encoder)
+    kind = own.format if "-" in request.adapt_on else None
+    asked = DataRequest(request.adapt_on, (), kind, Columns(own.columns.text), "generate")
+    return TrainRequest(asked, place, request.encoder)
+
+
+def _task_of(request: TrainRequest) -> TaskName | None:
+    """What the data of the head are for, as far as can be said before they are read."""
+    own = request.data
+    if is_encoded(Path(own.data[0])):
+        data = load_encoded(Path(own.data[0]))
+        known = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder)).tokenizer.to_json()
+        if known != data.tokenizer.to_json():
+            found = f"{own.data[0]} is encoded already, with another tokenizer than the language model's"
+            raise UsageError("--adapt-on", found, hint="give train the raw files")
+        return data.task
+    return own.task if "-" in (*own.data, *own.valid, *own.replay) else make_plan(own)[0].task
 
 
 def adapting_settings(choose: ChooseSettings) -> ChooseSettings:
@@ -46,7 +62,8 @@ def adapting_settings(choose: ChooseSettings) -> ChooseSettings:
     def chosen(settings: Settings) -> Settings:
         own = settings.transfer
         train = replace(settings.train, epochs=own.adapt_epochs, budget=settings.train.budget * own.adapt_share)
-        return replace(settings, train=replace(train, report=False))
+        classify = replace(settings.classify, multi_label=False)
+        return replace(settings, classify=classify, train=replace(train, report=False))
 
     return lambda task: chosen(choose(task))
 

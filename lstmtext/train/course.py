@@ -88,6 +88,10 @@ class Course:
         self.looks = 0
         """Validations so far."""
 
+    def is_frozen(self, progress: float) -> bool:
+        """Whether a part of the encoder does not learn yet."""
+        return any(progress < group["begins"] for group in self.optimizer.param_groups)
+
     def average(self, step: int) -> None:
         """Take the weights after a step into the average."""
         if self._triggered:

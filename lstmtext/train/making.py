@@ -7,12 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from lstmtext.config import Settings, TrainSettings
+from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import UsageError
 from lstmtext.nn.encoder import Encoder
 from lstmtext.nn.heads.classifier import Classifier
 from lstmtext.nn.heads.tagger import Tagger
 from lstmtext.nn.joint import JointModel, tensors_of_head
 from lstmtext.nn.model import Model, load_arrays, model_arrays, set_fixed
+from lstmtext.text.arrays import Ints
 from lstmtext.train.bypass import count_features, fit_bypass
 from lstmtext.train.job import HeadJob, TrainJob
 from lstmtext.train.ranks import Ranks
@@ -59,6 +61,7 @@ def _make(job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, shar
         model.head.weigh(weights_K)
     if bundle is not None and shared is None and (job.added or fixed is None):
         load_arrays(model.encoder, bundle.encoder_arrays(), place=bundle.folder)
+    model.share *= _counts_a_token(data)
     if job.added:
         model.freeze_encoder()
     if fixed is not None:
@@ -80,6 +83,24 @@ def _make(job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, shar
         texts = data.texts("train"), data.texts("validation")
         fit_bypass(model.head.bypass, *texts, weights_K, goes_on=before is not None)
     return model
+
+
+def _counts_a_token(data: EncodedData) -> float:
+    """Texts or words for each token of the training data that a language model in both directions foretells.
+
+    A sum over such tokens times this is on the scale of the head's loss, and adds up over batches and ranks.
+    """
+    if data.task == "generate":
+        return 1.0
+    if data.task == "classify":
+        texts = data.texts("train")
+        return len(texts) / _foretold(texts.lengths)
+    sentences = data.sentences("train")
+    return int(sentences.word_counts.sum()) / _foretold(sentences.lengths)
+
+
+def _foretold(lengths: Ints) -> float:
+    return 2.0 * max(1, int((lengths - 1).sum()))
 
 
 class Counts(NamedTuple):

@@ -6,6 +6,7 @@ that no step waits for a GPU.
 """
 
 import os
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,9 +112,11 @@ def joined_ranks() -> Iterator[Ranks]:
         _meet(restarts)
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
         yield Ranks(dist.get_rank(), size, local, int(os.environ.get("GROUP_RANK", "0")), restarts, control)
-    except RuntimeError as error:
-        if not _lost(error):
+    except (RuntimeError, KeyboardInterrupt) as error:
+        found = error if isinstance(error, RuntimeError) else error.__context__
+        if not isinstance(found, RuntimeError) or not _lost(found):
             raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which the launcher ends all that are left: say why first
         place = f"rank {os.environ.get('RANK', '?')}"
         hint = "start all again; --resume, or torchrun --max-restarts, goes on from the last checkpoint"
         raise UserError(place, "another process of the training is gone", hint=hint) from error

@@ -154,7 +154,7 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
     improved = better(job, scores, best.scores)
     if improved:
         best.take(course.kept, scores, report.epochs)
-    else:
+    elif not course.is_frozen(report.progress):  # what does not learn yet cannot be given up
         best.misses += 1
         course.position.misses += 1
     if best.scores is None:

@@ -13,7 +13,13 @@ from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
 from lstmtext.errors import UsageError
 from lstmtext.folders import check_output, work_folder
-from lstmtext.train.adapt import adapted_request, adapted_settings, adapting_request, adapting_settings
+from lstmtext.train.adapt import (
+    adapted_path,
+    adapted_request,
+    adapted_settings,
+    adapting_request,
+    adapting_settings,
+)
 from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
@@ -46,10 +52,28 @@ def start_training(
         check_request(request)
         check_output(request.output, is_bundle)
         if request.adapt_on:
-            adapting = adapting_request(request, remark)
-            _start(adapting, adapting_settings(choose), ranks, listener, remark)
+            _adapt(request, choose, ranks, listener, remark)
             request, choose = adapted_request(request), adapted_settings(choose)
         _start(request, choose, ranks, listener, remark, log_dir)
+
+
+def _adapt(
+    request: TrainRequest, choose: ChooseSettings, ranks: Ranks, listener: Listener, remark: Callable[[str], None]
+) -> None:
+    """Train the language model that the head is to begin on; where `torchrun` starts anew, what is left of it."""
+    place = adapted_path(request.output)
+    made = (RunFolder.of_bundle(place), place.exists()) if ranks.restarts else (None, False)
+    earlier, whole = ranks.from_first(made)
+    if earlier is not None:
+        asked = DataRequest(request.adapt_on)
+        _resume(earlier, asked, lambda settings: settings, ranks, listener, remark, force=False, log_dir=None)
+    elif not whole:
+        adapting = adapting_request(request)
+        remark(
+            f"first a language model, {place}; if it is cut short, --resume {place}, then --encoder {place} for this"
+        )
+        _start(adapting, adapting_settings(choose), ranks, listener, remark)
+    ranks.gathered(None)  # others read it once it is written
 
 
 def _start(

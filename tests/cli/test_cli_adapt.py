@@ -1,11 +1,13 @@
 """`train --adapt-on`: a language model of unlabelled text first, then the head on its encoder."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from lstmtext.bundle import load_bundle
 
-FEW = "text,label\nAnna was good.,yes\nClara was bad.,no\n" * 6
+FEW = "text,label\n" + "Anna was good.,yes\nClara was bad.,no\n" * 6
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def test_the_head_begins_on_the_encoder_of_the_language_model(run_here, data, fe
     done = run_here("train", few, "--adapt-on", data / "prose.txt", "-o", tmp_path / "out", *options, *tiny)
     assert (done.code, done.out) == (0, b""), done.err
     place = tmp_path / "out.lm"
-    assert f"first a language model, {place}; --encoder {place} takes it again" in done.err
+    assert f"first a language model, {place}; if it is cut short, --resume {place}" in done.err
     language, head = load_bundle(place), load_bundle(tmp_path / "out")
     assert [own.task for own in language.info.heads.values()] == ["generate"]
     assert language.head()[1].training["epochs"] == 3
@@ -54,11 +56,14 @@ def test_a_budget_is_shared(run_here, data, few, tiny, tmp_path):
         (["PROSE"], "--adapt-on: the data are for a language model anyway"),
         (["FEW", "--label-column", "stars"], "no column 'stars'"),
         (["FEW", "--find-lr"], "--adapt-on: cannot be had with --find-lr"),
+        (["ENCODED"], "is encoded already, with another tokenizer than the language model's; give train the raw files"),
         (["-", "--task", "classify", "--adapt-on", "-"], "standard input: named more than once"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_time_is_spent(words, said, run_here, data, few, tiny, tmp_path):
-    named = {"PROSE": data / "prose.txt", "FEW": few}
+    encoded = tmp_path.parent / "encoded"
+    assert "ENCODED" not in words or run_here("preprocess", few, "-o", encoded, *tiny[2:]).code == 0
+    named = {"PROSE": data / "prose.txt", "FEW": few, "ENCODED": encoded}
     words = [named.get(word, word) for word in words]
     done = run_here("train", *words, "--adapt-on", data / "prose.txt", "-o", tmp_path / "out", *tiny)
     assert said in done.err
@@ -72,3 +77,31 @@ def test_the_text_without_labels_is_what_the_language_model_learned(run_here, da
     assert done.code == 0, done.err
     facts = [load_bundle(tmp_path / name).head()[1].data["files"] for name in ("out.lm", "out")]
     assert [list(files) for files in facts] == [[str(data / "prose.txt")], [str(few)]]
+
+
+def test_a_bundle_that_is_there_is_not_replaced_by_one_that_nobody_named(
+    run_here, data, few, tiny, generate_bundle, tmp_path
+):
+    shutil.copytree(generate_bundle, tmp_path / "out.lm")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out.lm").iterdir()}
+    done = run_here("train", few, "--adapt-on", data / "prose.txt", "-o", tmp_path / "out", *tiny)
+    assert (done.code, f"--adapt-on: {tmp_path / 'out.lm'} is there already" in done.err) == (2, True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out.lm").iterdir()} == before
+
+
+def test_the_text_may_stand_in_a_column(run_here, data, tiny, tmp_path):
+    (tmp_path / "pile.csv").write_text(
+        "id,said\n" + "1,Anna went to Oslo and the room was good.\n" * 40, encoding="utf-8"
+    )
+    (tmp_path / "few.csv").write_text(FEW.replace("text,", "said,"), encoding="utf-8")
+    words = ["--adapt-on", tmp_path / "pile.csv", "-o", tmp_path / "out", "--text-column", "said", "--epochs", 1]
+    done = run_here("train", tmp_path / "few.csv", *words, "--set", "transfer.adapt_epochs=1", *tiny)
+    assert done.code == 0, done.err
+
+
+def test_texts_may_have_several_labels(run_here, data, tiny, tmp_path):
+    (tmp_path / "few.csv").write_text(FEW.replace("yes", "yes|sure"), encoding="utf-8")
+    words = ["--adapt-on", data / "prose.txt", "-o", tmp_path / "out", "--multi-label", "--epochs", 1]
+    done = run_here("train", tmp_path / "few.csv", *words, "--set", "transfer.adapt_epochs=1", *tiny)
+    assert done.code == 0, done.err
+    assert load_bundle(tmp_path / "out").head()[1].labels == ("no", "sure", "yes")

@@ -1,4 +1,4 @@
-"""Sampled softmax: a part of the vocabulary stands for all of it, without bias; what is evaluated is exact."""
+"""Sampled softmax: what a probability is divided by is right on average; what is evaluated is exact."""
 
 import numpy as np
 import pytest

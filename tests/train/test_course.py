@@ -52,3 +52,10 @@ def test_a_focal_loss_lets_sure_answers_count_less(tmp_path):
     nats = -sure.log()
     assert model.loss(batch)[0].item() == pytest.approx(nats.sum().item(), rel=1e-5)
     assert focal.loss(batch)[0].item() == pytest.approx(((1 - sure) ** 2 * nats).sum().item(), rel=1e-5)
+
+
+def test_a_part_that_begins_later_is_frozen_until_then(tmp_path):
+    model, _, settings = start("tag", tmp_path, "transfer.unfreeze=0.6")
+    course = Course(model, settings, fresh_head=True)
+    assert [course.is_frozen(progress) for progress in (0.0, 0.5, 0.59, 0.6, 1.0)] == [True, True, True, False, False]
+    assert not Course(model, settings).is_frozen(0.0)

@@ -144,3 +144,14 @@ def test_data_that_cannot_be_read_are_told_of_once(tmp_path):
     said = [line for line in done.stderr.splitlines() if line.startswith("lstmtext: ")]
     assert said == [f"lstmtext: {tmp_path}/a.csv:2: 'label' is empty; expected a label in every row"]
     assert done.returncode != 0
+
+
+@pytest.mark.slow
+def test_all_processes_begin_on_the_language_model_once_it_is_whole(tmp_path):
+    options = [ROOT / "data" / "reviews.csv", "--adapt-on", ROOT / "data" / "prose.txt", "-o", tmp_path / "model"]
+    more = [*SMALL, "--epochs", "1", "--set", "transfer.adapt_epochs=1"]
+    command = torchrun("-m", "lstmtext", "train", *options, *more)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("lstmtext: saved") == 1
+    assert load_bundle(tmp_path / "model").head()[1].training["started_from"] == "model.lm"

@@ -276,7 +276,7 @@ def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_count
     assert all((old[key] == value.numpy()).all() for key, value in model.language.state_dict().items())
     feed = text_feed if name.endswith("csv") else sentence_feed
     _, batch = next(iter(feed(job.data, "train", job.settings).ordered()))
-    alone, count, _ = model.loss(batch)
+    alone, _, _ = model.loss(batch)
     language = model.language
     model.language = None
     assert model.loss(batch)[0].item() == alone.item()
@@ -289,7 +289,10 @@ def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_count
     encoding, _ = model.encode(batch)
     nats, tokens = language.text_nats(encoding, batch.ids_BT, batch.lengths_B)
     assert tokens == 2 * (batch.lengths_B - 1).sum()
-    assert together.item() == pytest.approx(without.item() + 0.5 * (nats / tokens * count).item(), rel=1e-5)
+    data = job.data.texts("train") if name.endswith("csv") else job.data.sentences("train")
+    every = len(data) if name.endswith("csv") else sum(len(sentence.words) for sentence in data)
+    a_token = every / (2 * (data.lengths - 1).sum())
+    assert together.item() == pytest.approx(without.item() + 0.5 * a_token * nats.item(), rel=1e-5)
 
 
 def test_a_language_model_beside_the_head_is_not_saved(run_here, data, generate_bundle, tiny, tmp_path):
@@ -304,3 +307,12 @@ def test_a_language_model_beside_the_head_is_not_saved(run_here, data, generate_
     assert sizes[0] == sizes[1]
     first, second = ((tmp_path / name / "encoder.safetensors").read_bytes() for name in ("0", "1"))
     assert first != second
+
+
+def test_a_training_does_not_end_before_all_of_the_encoder_learns(run_here, generate_bundle, tiny, tmp_path):
+    lines = [f"{word}\t{'AB'[place % 7 % 2]}" for place, word in enumerate(["so", "go", "no", "to"] * 30)]
+    (tmp_path / "noise.conll").write_text("\n\n".join(lines) + "\n", encoding="utf-8")
+    words = ["--encoder", generate_bundle, "-o", tmp_path / "out", "--epochs", 12, "--set", "train.patience=1", *tiny]
+    done = run_here("train", tmp_path / "noise.conll", *words, "--set", "transfer.unfreeze=0.75")
+    assert done.code == 0, done.err
+    assert "epoch   9.00" in done.err
