@@ -67,3 +67,8 @@ def test_lengths_are_those_of_whole_arrays(arrays, tmp_path):
     path.write_bytes(b"no weights")
     with pytest.raises(ModelError, match="cannot be read"):
         check_length(path, "thin", 5000)
+
+
+def test_the_same_arrays_give_the_same_bytes(arrays):
+    tables = {f"table {place}": arrays["thin"] for place in range(8)}
+    assert len({pack(tables) for _ in range(20)}) == 1
