@@ -84,6 +84,8 @@ class Bundle:
         present = ", ".join(f"'{own}' ({info.task})" for own, info in self.info.heads.items())
         wanted = f"head '{name}'" if name else f"head for {task}"
         found = f"no {wanted}" if not heads else "more than one head fits"
+        if name in self.info.heads and not heads:
+            found = f"head '{name}' is for {self.info.heads[name].task}, not {task}"
         hint = "name one with --head" if heads else "name another with --head, or use another bundle"
         hint = hint if name or heads else f"use a bundle trained to {task}"
         raise ModelError(self.folder, f"{found}; it has {present}", hint=hint)
