@@ -1,12 +1,14 @@
-"""Output folders that are complete or absent: written beside their place and renamed into it."""
+"""Output folders that are complete or absent: written beside their place and renamed into it, by one at a time."""
 
 import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from lstmtext.errors import UsageError, UserError
 
@@ -57,11 +59,41 @@ def work_folder(folder: Path) -> Path:
         raise UserError(folder, f"cannot be written: {error.strerror}", hint="use another -o/--output") from error
 
 
+@contextmanager
+def alone_with(folder: Path) -> Iterator[None]:
+    """Keep all other such blocks for an output folder waiting, those of other processes too. Raises OSError.
+
+    The lock is a file beside the folder, which is gone at the end.
+    """
+    place = folder.absolute().with_name(f".{folder.name}.lock")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place)
+    lock.acquire()
+    while not _is_held(place):  # who was here before has removed the file that this one waited for
+        lock.release()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file; there the release does
+            place.unlink()
+        lock.release()
+
+
 def umask() -> int:
     """The permissions that new files of this process do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _is_held(place: Path) -> bool:
+    """Whether the file that stands there now is locked."""
+    try:
+        with FileLock(place, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _swap(fresh: Path, folder: Path) -> None:

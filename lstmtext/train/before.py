@@ -13,6 +13,7 @@ from lstmtext.config import Settings
 from lstmtext.data.columns import Columns
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.plan import DataRequest
+from lstmtext.description import HeadInfo
 from lstmtext.errors import DataError, ModelError, UsageError
 from lstmtext.resolve import differences, settings_from_sections
 from lstmtext.train.job import HeadJob, TrainRequest
@@ -32,7 +33,7 @@ class EarlierRun:
     precision: str
     tokenizer: str
     encoder: str
-    """SHA-256 of the encoder that a head is added to; empty where none is."""
+    """SHA-256 of the encoder that the run started from; empty where there was none."""
 
     @classmethod
     def of(cls, about: dict[str, Any], place: object) -> "EarlierRun":
@@ -64,11 +65,18 @@ class EarlierRun:
         return None
 
     def changed_encoder(self, now: Bundle | None) -> DataError | None:
-        """What says that the encoder that a head is added to is not that of the run, if so."""
+        """What says that the encoder to start from is not that of the run, if so."""
         if now is None or not self.encoder or now.encoder_digest == self.encoder:
             return None
         found = "has another encoder than when the run began"
-        return DataError(now.folder, found, expected="the one that the head learned on", hint="--force goes on with it")
+        return DataError(now.folder, found, expected="the one that was learned on", hint="--force goes on with it")
+
+    def check_heads(self, place: object, heads: Sequence[HeadJob]) -> None:
+        """Raise ModelError where heads have other names than those of the run, as those of the bundle to start from."""
+        was, now = ", ".join(self.settings), ", ".join(head.name for head in heads)
+        if was != now:
+            hint = "put back the bundle that the run started from, or train anew without --resume"
+            raise ModelError(place, f"the head to go on with is {now} now", expected=f"{was}, as in the run", hint=hint)
 
     def changed_settings(self, place: object, heads: Sequence[HeadJob]) -> UsageError | None:
         """What says that settings are not those of the run, if so."""
@@ -103,8 +111,46 @@ def about_run(
         },
         "machine": machine_of(ranks),
         "tokenizer": heads[0].data.tokenizer.to_json(),
-        "encoder": encoder.encoder_digest if encoder is not None and request.add_to else "",
+        "encoder": encoder.encoder_digest if encoder is not None else "",
     }
+
+
+def check_new_head(bundle: Bundle, name: str, resumed: HeadJob | None = None) -> None:
+    """Raise UsageError where a bundle has a head of a name already, unless it is what a resumed run left there."""
+    same = next((own for own in bundle.info.heads if own.lower() == name.lower()), None)
+    if same is None or (resumed is not None and same == name and _left(resumed, bundle.info.heads[same])):
+        return
+    hint = "give the new head another name, or leave --add-to out and write another bundle"
+    raise UsageError(f"--head {name}", f"{bundle.folder} has a head '{same}' already", hint=hint)
+
+
+def facts_of(data: EncodedData) -> dict[str, object]:
+    """What a bundle says of the data of a head."""
+    return {
+        "files": data.facts.sources,
+        "columns": data.facts.columns,
+        "training records": len(data.tables["train"]),
+        "validation records": len(data.tables["validation"]),
+        "label counts": data.facts.label_counts,
+    }
+
+
+def _left(head: HeadJob, found: HeadInfo) -> bool:
+    """Whether a head in a bundle is of the run that goes on: it was interrupted, or killed as soon as it had saved.
+
+    The latter is told by data and settings, which make the same head whenever they are trained with.
+    """
+    if found.training.get("interrupted"):
+        return True
+    return _unnamed(facts_of(head.data)) == _unnamed(found.data) and not differences(
+        found.settings, head.settings, besides="checkpoint"
+    )
+
+
+def _unnamed(facts: dict[str, object]) -> dict[str, object]:
+    """Facts of data without the names of files, which may have moved."""
+    files = facts.get("files")
+    return {**facts, "files": sorted(map(str, files.values())) if isinstance(files, dict) else files}
 
 
 def records_of(data: EncodedData) -> str:

@@ -15,13 +15,12 @@ from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_training
 from lstmtext.tasks import TASKS
 from lstmtext.text.tokenizer import Tokenizer
-from lstmtext.train.before import about_run
+from lstmtext.train.before import about_run, check_new_head
 from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import (
     OldHead,
-    check_new_head,
     head_for,
     heads_of,
     old_head,
@@ -50,8 +49,9 @@ def make_job(
     check_request(request)
     if ranks.size > 1 and "-" in (*request.data.data, *request.data.valid, *request.data.replay):
         raise UsageError("standard input", "cannot be shared by processes", hint="use files, or lstmtext preprocess")
-    start = request.add_to or (request.encoder if request.encoder != FROM_SCRATCH else "")
-    encoder = load_bundle(Path(start)) if start else None
+    encoder = start_bundle(request)
+    if encoder is not None and request.add_to and request.head and not tokenizer:
+        check_new_head(encoder, request.head)  # before time is spent on the data
 
     def make() -> tuple[EncodedData, Settings]:
         return _prepared(request, choose, encoder, work, remark, tokenizer)
@@ -68,11 +68,16 @@ def make_job(
     if len(set(ranks.gathered(data.fingerprint()))) > 1:
         raise DataError(request.data.data[0], "is not the same for all processes", hint="copy it to all hosts anew")
     name = request.head or (before.name if before else TASKS[data.task].head)
-    added = bool(request.add_to)
+    heads, added = (HeadJob(name, data, fitted, before),), bool(request.add_to)
     if added and encoder is not None:
-        check_new_head(encoder, name, resumed=bool(tokenizer))
-    heads = (HeadJob(name, data, fitted, before),)
+        check_new_head(encoder, name, heads[0] if tokenizer else None)
     return TrainJob(heads, request.output, encoder, added, about=about_run(request, heads, encoder, ranks), ranks=ranks)
+
+
+def start_bundle(request: TrainRequest) -> Bundle | None:
+    """The bundle whose encoder a training starts from, if there is one."""
+    start = request.add_to or (request.encoder if request.encoder != FROM_SCRATCH else "")
+    return load_bundle(Path(start)) if start else None
 
 
 def check_request(request: TrainRequest) -> None:

@@ -22,13 +22,14 @@ from lstmtext.train.loop import StepReport, Trainee, training_steps
 from lstmtext.train.making import count_parameters, make_model, set_up
 from lstmtext.train.mixing import JointFeed
 from lstmtext.train.precision import choose_precision
-from lstmtext.train.saving import save
+from lstmtext.train.saving import save, widens
 
 
 def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     """Train and save a bundle, whose description the first rank gets.
 
-    Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved.
+    Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved; but a bundle that a head was to be
+    added to is left as it is by a divergence, so that the head can be trained again.
     """
     settings = job.settings
     device = set_up(settings, job.ranks)
@@ -39,6 +40,8 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     listener.started(parameters=learning, precision=precision, device=str(device))
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
         diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
+        if diverged and widens(job):
+            raise _diverged(diverged, f"{job.output} is unchanged")
         if course.best.scores is None:
             raise _diverged(diverged, "nothing is saved")
         training = {

@@ -1,24 +1,30 @@
-"""From a finished course to the bundle on disk: a new one, or one with a head more."""
+"""From a finished course to the bundle on disk: a new one, or one with a head more.
 
-from collections.abc import Mapping
+Many trainings may add to one bundle at the same time. Choosing the graphs takes long, so that is done on the bundle as
+it stands then; under a lock it is read once more, and written with what it has by now.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from torch import nn
 
 from lstmtext.bundle import Bundle, Part, load_bundle, save_bundle
-from lstmtext.data.encoded import EncodedData
 from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.errors import ModelError, UserError
+from lstmtext.folders import alone_with
 from lstmtext.nn.joint import models_of
 from lstmtext.nn.model import model_arrays
+from lstmtext.runtime.export import Graphs
 from lstmtext.text.arrays import Floats
+from lstmtext.train.before import check_new_head, facts_of
 from lstmtext.train.changes import changes
 from lstmtext.train.course import Course
 from lstmtext.train.job import TrainJob
 from lstmtext.train.looks import by_head
 from lstmtext.train.making import Counts
 from lstmtext.train.quantize import Trained, choose_together
-from lstmtext.train.transfer import check_new_head
 from lstmtext.weights import rounded
 
 
@@ -37,41 +43,63 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
         head.name: Trained(head.data, head.settings, _arrays(models[head.name].head, half=half), scores[head.name])
         for head in job.heads
     }
-    base = _as_it_was(job) if job.added else None
-    read = None if base is None else base.part()
-    chosen = choose_together(trained, encoder, read=None if read is None else read.graph)
+    while True:
+        read = _as_it_was(job).part() if job.added else None
+        chosen = choose_together(trained, encoder, read=None if read is None else read.graph)
+        with _writing(job):
+            base = _as_it_was(job) if job.added else None
+            if base is not None and read is not None and base.part() != read:
+                continue  # the first head that reads the encoder was added meanwhile, and its graph with it
+            own, parts = _described(job, trained, chosen, training, parameters)
+            graph = next((graphs.encoder for graphs, _ in chosen.values() if graphs.encoder is not None), None)
+            if base is None or read is None:
+                save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, half=half), parts)
+                return own
+            heads, runtime = {**base.info.heads, **own.heads}, base.info.runtime or own.runtime
+            info = replace(base.info, heads=heads, runtime=runtime)
+            parts = {name: base.part(name) for name in base.info.heads} | parts
+            save_bundle(job.output, info, job.data.tokenizer, replace(read, graph=read.graph or graph), parts)
+            return info
+
+
+def widens(job: TrainJob) -> bool:
+    """Whether the head goes into the bundle that it is added to, and not into another that has its encoder."""
+    return job.added and job.encoder is not None and job.output.resolve() == job.encoder.folder.resolve()
+
+
+def _described(
+    job: TrainJob,
+    trained: Mapping[str, Trained],
+    chosen: Mapping[str, tuple[Graphs, dict[str, object]]],
+    training: dict[str, object],
+    parameters: Counts,
+) -> tuple[BundleInfo, dict[str, Part]]:
+    """The description of a bundle of the trained heads alone, and their files."""
     heads, parts = {}, {}
     for head in job.heads:
-        name, (graphs, runtime) = head.name, chosen[head.name]
-        parts[name] = Part.of(trained[name].arrays, graphs.head, half=half)
+        name, own, (graphs, runtime) = head.name, trained[head.name], chosen[head.name]
+        parts[name] = Part.of(own.arrays, graphs.head, half=job.settings.export.weights == "float16")
         heads[name] = HeadInfo(
             head.data.task,
             head.data.labels.names,
-            scores[name],
+            own.scores,
             head.settings,
             parameters.heads[name],
             training,
-            _facts(head.data),
-            changes(head, graphs, trained[name].arrays),
+            facts_of(head.data),
+            changes(head, graphs, own.arrays),
             runtime,
         )
-    readers = [(own.encoder, said["precision"]) for own, said in chosen.values() if own.encoder is not None]
-    graph = readers[0][0] if readers else None
+    precision = [said["precision"] for graphs, said in chosen.values() if graphs.encoder is not None]
     info = BundleInfo(
         encoder=job.settings.encoder,
         unit=job.settings.text.unit,
         vocabulary_size=job.data.tokenizer.size,
         parameters=parameters.encoder,
         heads=heads,
-        runtime={"precision": readers[0][1]} if readers else {},
+        runtime={"precision": precision[0]} if precision else {},
     )
-    if base is None or read is None:
-        _write(job, info, Part.of(encoder, graph, half=half), parts)
-        return info
-    info = replace(base.info, heads={**base.info.heads, **heads}, runtime=base.info.runtime or info.runtime)
-    parts = {name: base.part(name) for name in base.info.heads} | parts
-    _write(job, info, replace(read, graph=read.graph or graph), parts)
-    return info
+    return info, parts
 
 
 def _arrays(part: nn.Module, *, half: bool) -> dict[str, Floats]:
@@ -79,19 +107,12 @@ def _arrays(part: nn.Module, *, half: bool) -> dict[str, Floats]:
     return rounded(arrays) if half else arrays
 
 
-def _facts(data: EncodedData) -> dict[str, object]:
-    return {
-        "files": data.facts.sources,
-        "columns": data.facts.columns,
-        "training records": len(data.tables["train"]),
-        "validation records": len(data.tables["validation"]),
-        "label counts": data.facts.label_counts,
-    }
-
-
-def _write(job: TrainJob, info: BundleInfo, encoder: Part, heads: Mapping[str, Part]) -> None:
+@contextmanager
+def _writing(job: TrainJob) -> Iterator[None]:
+    """While the bundle is written, none else writes there. Raises UserError where it cannot be."""
     try:
-        save_bundle(job.output, info, job.data.tokenizer, encoder, heads)
+        with alone_with(job.output):
+            yield
     except OSError as error:
         kept = job.run.folder if job.run and job.run.checkpoints() else None
         hint = f"make room, then go on with: lstmtext train --resume {kept}" if kept else "make room and train again"
@@ -105,5 +126,5 @@ def _as_it_was(job: TrainJob) -> Bundle:
     if base.encoder_digest != job.encoder.encoder_digest:
         found = "has another encoder than when the training began"
         raise ModelError(base.folder, found, expected="the one that the head learned on", hint="train the head again")
-    check_new_head(base, job.head, resumed=job.snapshot is not None)
+    check_new_head(base, job.head, job.heads[0] if job.snapshot is not None else None)
     return base

@@ -14,7 +14,6 @@ from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.parts import KnownHead
 from lstmtext.description import ENCODER_SIZES, HeadInfo
-from lstmtext.errors import UsageError
 from lstmtext.resolve import with_kept
 from lstmtext.runtime.export import Graphs
 from lstmtext.tasks import TASKS
@@ -91,15 +90,6 @@ def head_for(
     sections = own[0][1].settings.as_dict()
     shape = {f"{task}.{key}": sections[task][key] for key in HEAD_SHAPES[task]}
     return own[0][0], KnownHead(bundle.folder, own[0][1].labels, shape)
-
-
-def check_new_head(bundle: Bundle, head: str, *, resumed: bool) -> None:
-    """Raise UsageError where a bundle has a head of a name already; an interrupted one may be gone on with."""
-    same = next((name for name in bundle.info.heads if name.lower() == head.lower()), None)
-    if same is None or (resumed and same == head and bundle.info.heads[same].training.get("interrupted")):
-        return
-    hint = "give the new head another name, or leave --add-to out and write another bundle"
-    raise UsageError(f"--head {head}", f"{bundle.folder} has a head '{same}' already", hint=hint)
 
 
 def same_kind(head: HeadInfo, settings: Settings) -> bool:

@@ -18,7 +18,7 @@ from lstmtext.train.feeds import train_feed
 from lstmtext.train.job import TrainRequest
 from lstmtext.train.loop import Trainee, training_steps
 from lstmtext.train.making import make_model
-from lstmtext.train.quantize import choose_graphs
+from lstmtext.train.quantize import choose_graphs, choose_together
 from lstmtext.train.ranks import ALONE
 from lstmtext.train.request import make_job
 from lstmtext.train.validate import validate
@@ -164,6 +164,7 @@ def test_half_precision_is_for_the_head_alone(run_here, classify_bundle, data, t
     [
         (["--head", "labels"], "--head labels: {bundle} has a head 'labels' already; give the new head another name"),
         (["--head", "Labels"], "has a head 'labels' already"),
+        (["absent.csv", "--head", "labels"], "has a head 'labels' already"),
         (["--encoder", "{bundle}"], "--encoder: cannot be had with --add-to"),
         (["--replay", "{data}"], "--replay: cannot be had with --add-to"),
         (["--adapt-on", "{data}"], "--adapt-on: cannot be had with --add-to"),
@@ -195,19 +196,60 @@ def test_data_that_are_encoded_already_can_be_added(run_here, classify_bundle, d
     assert (done.code, "--add-to: " in done.err, "another tokenizer" in done.err) == (2, True, True)
 
 
-def test_two_trainings_may_add_to_one_bundle_side_by_side(run_here, classify_bundle, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("place", ["looks.validate", "saving.choose_together"])
+def test_two_trainings_may_add_to_one_bundle_side_by_side(
+    run_here, classify_bundle, data, tmp_path, monkeypatch, place
+):
     copy = shutil.copytree(classify_bundle, tmp_path / "wide")
     words = ["train", data / "entities.conll", "--add-to", copy, *QUICK, "-q"]
 
-    def meanwhile(*given):
+    def meanwhile(*given, **more):
         monkeypatch.undo()
         assert run_here(*words, "--head", "first").code == 0
-        return validate(*given)
+        return {"looks.validate": validate, "saving.choose_together": choose_together}[place](*given, **more)
 
-    monkeypatch.setattr("lstmtext.train.looks.validate", meanwhile)
+    monkeypatch.setattr(f"lstmtext.train.{place}", meanwhile)
     done = run_here(*words, "--head", "second")
     assert done.code == 0, done.err
     assert list(load_bundle(copy).info.heads) == ["labels", "first", "second"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "wide", "wide.first.report.html", "wide.second.report.html",
+    ]  # fmt: skip
+
+
+def test_a_graph_of_the_encoder_that_came_meanwhile_is_what_the_head_is_chosen_on(
+    run_here, run_process, generate_bundle, data, tmp_path, monkeypatch
+):
+    copy = shutil.copytree(generate_bundle, tmp_path / "wide")
+    words = ["train", data / "entities.conll", "--add-to", copy, *QUICK, "-q"]
+
+    def meanwhile(*given, **more):
+        monkeypatch.undo()
+        assert run_here(*words, "--head", "first", "--set", "export.precision=int8").code == 0
+        return choose_together(*given, **more)
+
+    monkeypatch.setattr("lstmtext.train.saving.choose_together", meanwhile)
+    done = run_here(*words, "--head", "second", "--set", "export.precision=float32")
+    assert done.code == 0, done.err
+    info = load_bundle(copy).info
+    assert list(info.heads)[1:] == ["first", "second"]
+    assert info.runtime == {"precision": "int8"}
+    assert "span_f1 on the encoder's graph" in info.heads["second"].runtime
+    assert answers_of(run_process, copy, "second", "tag")
+
+
+def test_a_training_that_diverges_leaves_the_bundle_as_it_is(run_here, classify_bundle, data, tmp_path):
+    copy = shutil.copytree(classify_bundle, tmp_path / "wide")
+    words = ["train", data / "entities.conll", "--add-to", copy, "--head", "more", "--threads", 1, "-q"]
+    wild = {"learning_rate": 10, "weight_decay": 10, "clip": 1e6, "patience": 999, "decay": "constant", "warmup": 0}
+    settings = [word for name, value in wild.items() for word in ("--set", f"train.{name}={value}")]
+    done = run_here(*words, "--epochs", 999, "--set", "train.precision=float32", *settings)
+    assert done.code == 2
+    assert "training diverged at step" in done.err
+    assert f"; {copy} is unchanged; lower it" in done.err
+    assert files_of(copy) == files_of(classify_bundle)
+    assert run_here(*words, "--epochs", 1).code == 0
+    assert list(load_bundle(copy).info.heads) == ["labels", "more"]
 
 
 def test_a_bundle_whose_encoder_was_changed_meanwhile_is_left_alone(
@@ -282,3 +324,26 @@ def test_an_interrupted_training_is_in_the_bundle_and_goes_on(place):
     done = run("--resume", "wide", "-q", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")
     assert (place / "wide" / "bundle.json").read_bytes() == (place / "whole" / "bundle.json").read_bytes()
+
+
+def test_a_training_that_was_killed_when_its_head_was_saved_goes_on(place):
+    assert load_bundle(place / "whole").info.heads["more"].training["interrupted"] is False
+    shutil.rmtree(place / "wide")
+    shutil.copytree(place / "whole", place / "wide")
+    (place / "more.conll").rename(place / "moved.conll")
+    done = run("--resume", "wide", "moved.conll", "-q", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    wide, whole = files_of(place / "wide"), files_of(place / "whole")
+    assert all(wide[name] == whole[name] for name in wide.keys() - {"README.md", "bundle.json"})
+    assert not (place / ".runs" / "wide").exists()
+
+
+def test_a_head_of_another_training_stays_when_one_goes_on(place):
+    options = ["--head", "more", "--epochs", 1, "--threads", 1, "-q", "-o", "other"]
+    assert run("more.conll", "--add-to", "wide", *options, cwd=place).returncode == 0
+    shutil.rmtree(place / "wide")
+    (place / "other").rename(place / "wide")
+    before = files_of(place / "wide")
+    done = run("--resume", "wide", "-q", cwd=place)
+    assert (done.returncode, "wide has a head 'more' already" in done.stderr) == (2, True)
+    assert files_of(place / "wide") == before
