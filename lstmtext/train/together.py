@@ -5,7 +5,7 @@ from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
-from lstmtext.bundle import Bundle, load_bundle
+from lstmtext.bundle import Bundle
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData, is_encoded
 from lstmtext.data.parts import DataPlan
@@ -19,7 +19,7 @@ from lstmtext.train.before import about_run
 from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
-from lstmtext.train.request import ChooseSettings, data_remarks
+from lstmtext.train.request import ChooseSettings, data_remarks, start_bundle
 from lstmtext.train.transfer import FROZEN, head_for, old_head, with_encoder
 
 FLAG = "--task-data"
@@ -41,9 +41,10 @@ def make_joint_job(
     that is gone on with, as JSON and by head.
     """
     _check(request, ranks)
-    bundle = None if request.encoder == FROM_SCRATCH else load_bundle(Path(request.encoder))
+    bundle = start_bundle(request)
     plans = _plans(request, remark)
     settings = earlier or _settings(plans, choose, bundle)
+    _check_settings(settings)
     plans = {name: _from_bundle(name, plan, settings[name], bundle) for name, plan in plans.items()}
     if bundle is None and tokenizer:
         known = Tokenizer.from_json(tokenizer, request.output)
@@ -98,9 +99,6 @@ def _settings(plans: Mapping[str, DataPlan], choose: ChooseSettings, bundle: Bun
     """Settings of each head; all but the sections of the tasks are shared."""
     first = next(iter(plans.values())).task
     shared = choose(first)
-    if shared.transfer.language_loss != FROZEN["transfer.language_loss"]:
-        hint = f"give a head of its own, {FLAG} lm=TEXT"
-        raise UsageError("--set transfer.language_loss", f"cannot be had with {FLAG}", hint=hint)
     if shared.classify.multi_label and all(plan.task != "classify" for plan in plans.values()):
         raise UsageError("--multi-label", "no data are for classify", expected="a column of labels")
     if bundle is not None:
@@ -108,13 +106,26 @@ def _settings(plans: Mapping[str, DataPlan], choose: ChooseSettings, bundle: Bun
     return {name: _of_task(name, plan, shared, bundle) for name, plan in plans.items()}
 
 
+def _check_settings(settings: Mapping[str, Settings]) -> None:
+    """Raise UsageError for settings that are for one head alone, be they given now or as a run goes on."""
+    if any(own.transfer.language_loss != FROZEN["transfer.language_loss"] for own in settings.values()):
+        hint = f"give a head of its own, {FLAG} lm=TEXT"
+        raise UsageError("--set transfer.language_loss", f"cannot be had with {FLAG}", hint=hint)
+
+
 def _of_task(name: str, plan: DataPlan, shared: Settings, bundle: Bundle | None) -> Settings:
-    """The shared settings for one head, which goes on only where the bundle has one of its name."""
+    """The shared settings for one head, which goes on only where the bundle has one of its name.
+
+    Raises UsageError where it has none and the heads are to be kept.
+    """
     several = shared.classify.multi_label and plan.task == "classify"
     made = replace(shared, classify=replace(shared.classify, multi_label=several))
     old = bundle.info.heads.get(name) if bundle is not None else None
     if old is not None and old.task == plan.task:
         return made
+    if bundle is not None and shared.transfer.head == "keep":
+        hint = "leave it out, or give the head the name of one there"
+        raise UsageError("--set transfer.head=keep", f"{bundle.folder} has no head '{name}' to {plan.task}", hint=hint)
     return replace(made, transfer=replace(made.transfer, head="new"))
 
 

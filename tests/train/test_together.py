@@ -344,6 +344,14 @@ def test_what_changed_is_told_of_the_head_that_went_on(run_here, classify_bundle
     assert heads["ner"].changes == []
 
 
+def test_a_head_that_the_bundle_lacks_cannot_be_kept(making, classify_bundle):
+    heads = {"labels": "reviews.csv", "ner": "entities.conll"}
+    with pytest.raises(UsageError, match=r"transfer.head=keep: .* has no head 'ner' to tag; leave it out, or "):
+        making("transfer.head=keep", heads=heads, encoder=classify_bundle)
+    kept = making("transfer.head=keep", heads={"labels": "reviews.csv"}, encoder=classify_bundle)
+    assert kept.before is not None
+
+
 TWO = "--task-data a={A} --task-data b={B}"
 
 
@@ -417,6 +425,8 @@ def test_a_killed_training_goes_on_to_the_same_bytes(place):
 def test_data_and_settings_of_any_head_that_changed_are_named(place):
     done = run("--resume", "model", "-q", "--set", "tag.dropout=0.9", cwd=place)
     assert (done.returncode, "tag.dropout=0.3 before, 0.9 now" in done.stderr) == (2, True)
+    done = run("--resume", "model", "-q", "--force", "--set", "transfer.language_loss=1", cwd=place)
+    assert (done.returncode, "transfer.language_loss: cannot be had with --task-data" in done.stderr) == (2, True)
     with (place / "entities.conll").open("a") as stream:
         stream.write("Eva\tB-PER\n\n")
     done = run("--resume", "model", "-q", cwd=place)
