@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from lstmtext.bundle import is_bundle, load_bundle
 from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
-from lstmtext.errors import UsageError
+from lstmtext.errors import UsageError, UserError
 from lstmtext.folders import check_output, work_folder
 from lstmtext.train.adapt import (
     adapted_path,
@@ -26,7 +26,7 @@ from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
 from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
 from lstmtext.train.report import Section, report_path, write_report
-from lstmtext.train.request import ChooseSettings, check_request, make_job
+from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train
 from lstmtext.train.runs import RunFolder
 from lstmtext.train.together import make_joint_job
@@ -145,6 +145,7 @@ def _resume(
         if before.request.add_to and Path(before.request.add_to) == before.request.output:
             request = replace(request, add_to=str(output))  # wherever both are by now
         check_output(request.output, is_bundle)
+        _admit([before.changed_encoder(start_bundle(request))], remark, force=force)
         settings = {head: change(own) for head, own in before.settings.items()}
         first = next(iter(settings.values()))
         if request.together:
@@ -154,19 +155,21 @@ def _resume(
         else:
             make = partial(make_job)
         job = make(request, lambda task: first, ranks, work, remark, before.tokenizer)
-        changes = (
-            before.changed_encoder(job.encoder),
-            before.changed_settings(name, job.heads),
-            before.changed_data(job.heads),
-        )
-        for differing in filter(None, changes):
-            if not force:
-                raise differing
-            remark(str(differing))
+        before.check_heads(name, job.heads)
+        changes = [before.changed_settings(name, job.heads), before.changed_data(job.heads)]
+        _admit(changes, remark, force=force)
         if machine := before.changed_machine(ranks):
             remark(machine)
         _run(replace(job, run=run, snapshot=snapshot, fixed=fixed, precision=before.precision), log_dir, listener)
         return request.output
+
+
+def _admit(changes: Sequence[UserError | None], remark: Callable[[str], None], *, force: bool) -> None:
+    """Raise what says that something is not as in the run, unless it is to go on by `force`."""
+    for differing in filter(None, changes):
+        if not force:
+            raise differing
+        remark(str(differing))
 
 
 def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:

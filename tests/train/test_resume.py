@@ -133,6 +133,41 @@ def test_a_training_that_goes_on_from_a_bundle_survives_a_kill(tmp_path):
 
 
 @pytest.fixture(scope="module")
+def cut_going_on(tmp_path_factory):
+    """A folder with a bundle and a run that started from it and was killed."""
+    folder = tmp_path_factory.mktemp("going")
+    shutil.copy(DATA / "reviews.csv", folder / "reviews.csv")
+    short = ["reviews.csv", *SMALL, "--epochs", 1, "-q"]
+    for name, more in {
+        "old": ["--head", "mood"],
+        "same": ["--head", "mood", "--seed", 5],
+        "other": ["--seed", 7],
+    }.items():
+        assert run(*short, *more, "-o", name, cwd=folder).returncode == 0
+    options = ["reviews.csv", "--encoder", "old", "-o", "model", "--threads", 1, "--epochs", 99, "-q"]
+    options += ["--set", "checkpoint.steps=2", "--set", "train.patience=999"]
+    assert kill_at_random(options, folder, "model", random.Random(0))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("now", "force", "code", "said"),
+    [
+        ("same", [], 3, "old: has another encoder than when the run began; expected the one that was learned on; --f"),
+        ("same", ["--force"], 0, "old: has another encoder than when the run began"),
+        ("other", [], 3, "old: has another encoder than when the run began"),
+        ("other", ["--force"], 4, "the head to go on with is labels now; expected mood, as in the run"),
+    ],
+)
+def test_a_bundle_to_start_from_that_was_replaced_is_named(cut_going_on, tmp_path, now, force, code, said):
+    place = shutil.copytree(cut_going_on, tmp_path / "place")
+    shutil.rmtree(place / "old")
+    (place / now).rename(place / "old")
+    done = run("--resume", "model", "--epochs", 1, *force, cwd=place) if force else run("--resume", "model", cwd=place)
+    assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (code, True, False), done.stderr
+
+
+@pytest.fixture(scope="module")
 def cut_short(tmp_path_factory):
     """A folder with data and a run that was killed."""
     folder = tmp_path_factory.mktemp("cut")
