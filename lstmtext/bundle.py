@@ -25,7 +25,7 @@ from typing import Any
 
 from lstmtext import __version__
 from lstmtext.card import model_card
-from lstmtext.config import TaskName
+from lstmtext.config import TaskName, WeightPrecision
 from lstmtext.description import BundleInfo, HeadInfo, info_from, plain
 from lstmtext.errors import ModelError, UsageError
 from lstmtext.folders import replacing
@@ -49,9 +49,9 @@ class Part:
     """What it is run by; none for an encoder that no head reads."""
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Floats], graph: bytes | None, *, half: bool = False) -> "Part":
-        """A part of named arrays, written in single or half precision."""
-        return cls(pack(arrays, half=half), graph)
+    def of(cls, arrays: Mapping[str, Floats], graph: bytes | None, precision: WeightPrecision = "float32") -> "Part":
+        """A part of named arrays, written in a precision."""
+        return cls(pack(arrays, precision), graph)
 
 
 class Bundle:

@@ -15,6 +15,7 @@ from lstmtext.errors import UsageError
 Value = TypeVar("Value")
 Unit = Literal["bpe", "char", "word"]
 TaskName = Literal["classify", "tag", "generate"]
+WeightPrecision = Literal["float32", "float16", "int8"]
 Setting = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
 
 
@@ -213,8 +214,9 @@ class CheckpointSettings:
 class ExportSettings:
     """How the bundle is written, and the graphs that it runs on."""
 
-    weights: Literal["float32", "float16"] = "float32"
-    """Precision of the weights, from which a training goes on and graphs can be made anew; graphs have their own."""
+    weights: WeightPrecision = "float32"
+    """Precision of the weights, from which a training goes on and graphs can be made anew; graphs have their own.
+    int8 is of wide matrices, with a scale for each row; the rest has half precision then."""
     precision: Literal["auto", "float32", "int8"] = "auto"
     """Arithmetic of its layers (with int8, tables have half precision); auto takes int8 where the validation score
     falls by no more than 0.2 points."""

@@ -1,8 +1,9 @@
-"""Named arrays on disk: safetensors, in single or half precision, and without the rows of a table that are zero.
+"""Named arrays on disk: safetensors, in single, half or eight-bit precision, without the rows of a table that are zero.
 
 Most rows of a hash table stand for no feature of the training data. A table of which that is true is written as its
-other rows and their numbers; its length stands in the header. Reading gives the same array again.
-Letters: N rows of a table, M rows that are written.
+other rows and their numbers; its length stands in the header. In eight bits, a wide matrix is written as whole numbers
+and a scale for each row, and everything else in half precision. Reading gives the same array again.
+Letters: N rows of a table, M rows that are written, K columns.
 """
 
 import json
@@ -12,39 +13,49 @@ from typing import Any
 
 import numpy as np
 
+from lstmtext.config import WeightPrecision
 from lstmtext.errors import ModelError
-from lstmtext.text.arrays import Floats
+from lstmtext.text.arrays import Floats, Ints
 
 ROWS = ".rows"
 """Ends the name of the numbers of the rows that are written."""
+SCALES = ".scales"
+"""Ends the name of the scales of the rows of a matrix in eight bits."""
 LENGTHS = "lengths"
 """Key of the header, for the whole lengths of such tables, as JSON."""
 LEAST_ROWS = 1024
 """Of a table that is written in this way."""
+LEAST_COLUMNS = 16
+"""Of a matrix in eight bits: of a narrow one, the scales would take the room that is saved."""
+LEVELS = 127
+SCALE_BITS = 16
+"""Of a scale's fraction, so that its product with any level is exact, and the scale can be found from it again."""
 
 
-def pack(arrays: Mapping[str, Floats], *, half: bool = False) -> bytes:
-    """The content of a file; with `half`, of numbers that half precision can hold, which `rounded` gives."""
+def pack(arrays: Mapping[str, Floats], precision: WeightPrecision = "float32") -> bytes:
+    """The content of a file; below single precision, of numbers that the precision can hold, which `rounded` gives."""
     from safetensors.numpy import save
 
     written: dict[str, Any] = {}
     lengths: dict[str, int] = {}
     for name, array in arrays.items():
-        own = np.asarray(array, dtype=np.float16 if half and _fits(array) else np.float32, order="C")
+        own = np.asarray(array, dtype=np.float32, order="C")
         rows_M = np.flatnonzero(own.reshape(len(own), -1).any(1)) if own.ndim and len(own) >= LEAST_ROWS else None
         if rows_M is not None and 2 * len(rows_M) <= len(own):
             lengths[name] = len(own)
             written[name + ROWS] = rows_M.astype(np.int32)
             own = own[rows_M]
+        if _in_levels(own, precision):
+            own, written[name + SCALES] = _levels(own)
+        elif precision != "float32" and _fits(own):
+            own = own.astype(np.float16)
         written[name] = own
     return bytes(save(written, {LENGTHS: json.dumps(lengths)}))  # a single key: several would stand in random order
 
 
-def rounded(arrays: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Arrays in single precision, each of numbers that half precision can hold if that is wide enough for it."""
-    return {
-        name: array.astype(np.float16).astype(np.float32) if _fits(array) else array for name, array in arrays.items()
-    }
+def rounded(arrays: Mapping[str, Floats], precision: WeightPrecision) -> dict[str, Floats]:
+    """Arrays in single precision, each of numbers that a file of the given precision can hold."""
+    return {name: _rounded(array, precision) for name, array in arrays.items()}
 
 
 def unpack(path: Path, prefix: str = "") -> dict[str, Floats]:
@@ -53,11 +64,13 @@ def unpack(path: Path, prefix: str = "") -> dict[str, Floats]:
 
     found = {}
     with safe_open(str(path), framework="numpy") as stored:
-        lengths = _lengths(stored.metadata())
-        for name in stored.keys():  # noqa: SIM118  # the handle is no dict
-            if not name.startswith(prefix) or name.endswith(ROWS):
+        lengths, names = _lengths(stored.metadata()), set(stored.keys())
+        for name in names:
+            if not name.startswith(prefix) or name.endswith((ROWS, SCALES)):
                 continue
             array = stored.get_tensor(name).astype(np.float32, copy=False)
+            if name + SCALES in names:
+                array *= stored.get_tensor(name + SCALES)[:, None]
             if name in lengths:
                 whole = np.zeros((lengths[name], *array.shape[1:]), dtype=np.float32)
                 whole[stored.get_tensor(name + ROWS)] = array
@@ -86,6 +99,26 @@ def check_length(path: Path, name: str, wanted: int) -> None:
 def _lengths(metadata: Mapping[str, str] | None) -> dict[str, int]:
     found: dict[str, int] = json.loads((metadata or {}).get(LENGTHS, "{}"))
     return found
+
+
+def _rounded(array: Floats, precision: WeightPrecision) -> Floats:
+    if _in_levels(array, precision):
+        levels_NK, scales_N = _levels(array)
+        return levels_NK.astype(np.float32) * scales_N[:, None]
+    return array.astype(np.float16).astype(np.float32) if precision != "float32" and _fits(array) else array
+
+
+def _in_levels(array: Floats, precision: WeightPrecision) -> bool:
+    return precision == "int8" and array.ndim == 2 and array.shape[1] >= LEAST_COLUMNS
+
+
+def _levels(array_NK: Floats) -> tuple[Ints, Floats]:
+    """Whole numbers up to LEVELS and the scale of each row; those of their products are the same again."""
+    fractions_N, exponents_N = np.frexp(np.abs(array_NK).max(1, initial=0.0) / np.float32(LEVELS))
+    short_N = np.ceil(np.ldexp(fractions_N, SCALE_BITS))
+    scales_N = np.ldexp(short_N, exponents_N - SCALE_BITS).astype(np.float32)
+    levels_NK = np.round(array_NK / np.where(scales_N > 0, scales_N, 1.0)[:, None]).astype(np.int8)
+    return levels_NK, scales_N
 
 
 def _fits(array: Floats) -> bool:

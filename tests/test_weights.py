@@ -22,6 +22,8 @@ def arrays():
         "thin": table(5000, 0.1),
         "full": table(5000, 0.9),
         "small": table(100, 0.1),
+        "wide": RNG.normal(size=(40, 33)).astype(np.float32) * np.geomspace(1e-6, 1e3, 40, dtype=np.float32)[:, None],
+        "wide and thin": np.repeat(table(3000, 0.1), 7, axis=1) + RNG.normal(size=21).astype(np.float32) * 0,
         "flat": np.where(np.arange(4000) % 7 == 0, 1.5, 0.0).astype(np.float32),
         "none": np.zeros((2048, 2), dtype=np.float32),
         "number": np.float32(3.25).reshape(()),
@@ -30,10 +32,10 @@ def arrays():
     }
 
 
-@pytest.mark.parametrize("half", [False, True])
-def test_what_is_read_is_what_was_written(half, arrays, tmp_path):
-    wanted = rounded(arrays) if half else arrays
-    (tmp_path / "w").write_bytes(pack(wanted, half=half))
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_what_is_read_is_what_was_written(precision, arrays, tmp_path):
+    wanted = rounded(arrays, precision)
+    (tmp_path / "w").write_bytes(pack(wanted, precision))
     found = unpack(tmp_path / "w")
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
@@ -42,22 +44,34 @@ def test_what_is_read_is_what_was_written(half, arrays, tmp_path):
     assert unpack(tmp_path / "w", "th").keys() == {"in"}
 
 
-def test_rows_of_zeros_take_no_space_and_half_precision_takes_half(arrays):
-    thin, full = {"a": arrays["thin"]}, {"a": arrays["full"]}
+def test_rows_of_zeros_take_no_space_and_lower_precisions_take_less(arrays):
+    thin, full, wide = ({"a": arrays[name]} for name in ("thin", "full", "wide"))
     rows = int(arrays["thin"].any(1).sum())
     assert len(pack(thin)) < rows * (3 * 4 + 4) + 200
     assert len(pack(full)) > 5000 * 3 * 4
-    assert len(pack(rounded(full), half=True)) < 5000 * 3 * 2 + 200
+    for precision in ("float16", "int8"):  # a narrow table has no use for eight bits
+        assert len(pack(rounded(full, precision), precision)) < 5000 * 3 * 2 + 200
+    assert len(pack(rounded(wide, "int8"), "int8")) < 40 * (33 + 4) + 250
+
+
+def test_eight_bits_are_finer_than_a_254th_of_the_widest_number_of_a_row(arrays):
+    for name in ("wide", "wide and thin"):
+        widest_N1 = np.abs(arrays[name]).max(1, keepdims=True)
+        assert (np.abs(rounded(arrays, "int8")[name] - arrays[name]) <= widest_N1 / 253).all()
+    assert np.array_equal(rounded(arrays, "int8")["full"], rounded(arrays, "float16")["full"])
 
 
 def test_what_half_precision_cannot_hold_stays_as_it_is(arrays):
-    assert np.array_equal(rounded(arrays)["huge"], arrays["huge"])
-    assert not np.array_equal(rounded(arrays)["full"], arrays["full"])
-    np.testing.assert_allclose(rounded(arrays)["full"], arrays["full"], rtol=1e-3, atol=1e-7)
+    halves = rounded(arrays, "float16")
+    assert np.array_equal(halves["huge"], arrays["huge"])
+    assert not np.array_equal(halves["full"], arrays["full"])
+    np.testing.assert_allclose(halves["full"], arrays["full"], rtol=1e-3, atol=1e-7)
 
 
 def test_lengths_are_those_of_whole_arrays(arrays, tmp_path):
     path = tmp_path / "w"
+    path.write_bytes(pack(arrays, "int8"))
+    check_length(path, "wide and thin", 3000)
     path.write_bytes(pack(arrays))
     check_length(path, "thin", 5000)
     check_length(path, "full", 5000)

@@ -165,7 +165,7 @@ def _language_model(graph: Graph, layers: Layers, settings: Settings, encoder: A
             collected.append(layers.plain(value, H))
     states_BTH = graph.add("Transpose", layers.plain(layer_TBD, H), perm=[1, 0, 2])
     projected = _linear(graph, states_BTH, head["project.weight"], head["project.bias"])
-    logits_BTV = _linear(graph, projected, encoder["embedding_VD"], head["bias_V"])
+    logits_BTV = graph.add("Add", layers.scores(projected, encoder["embedding_VD"]), graph.constant(head["bias_V"]))
     graph.output(logits_BTV, "logits", ["B", "T", "V"])
     for collected, name in zip(after, ("hidden_after", "cell_after"), strict=True):
         graph.output(graph.add("Concat", *collected, axis=0), name, [L, "B", H])

@@ -27,6 +27,10 @@ LONG_CELL = 20.0
 """Cell of a constant unit: its hidden state is 1 for millions of tokens."""
 MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's own operators."""
+FINE = 127
+"""Largest level of a table in int8."""
+TINY = 1e-12
+"""Stands for the range of a row of zeros."""
 LEVELS = 63
 """Largest weight in int8. Half of the range, as processors without VNNI add pairs of products in 16 bits."""
 
@@ -37,20 +41,47 @@ class Layers:
     def __init__(self, graph: Graph, precision: Precision) -> None:
         self._graph = graph
         self._int8 = precision == "int8"
+        self._tables: dict[int, tuple[str, str]] = {}
+        """Those in int8, by array, so that what is read twice is there once."""
 
     def embed(self, table_VD: Floats) -> str:
         """Embedded tokens, [T, B, D]."""
         graph = self._graph
         ids_TB = graph.add("Transpose", graph.input("ids", ["B", "T"], TensorProto.INT64), perm=[1, 0])
-        if self._int8:
-            ends_V2 = np.tile(PINS * np.abs(table_VD).max(), (len(table_VD), 1))
-            table_VD = np.concatenate([table_VD, ends_V2], axis=1)
-        return self.lookup(table_VD, ids_TB)
+        if not self._int8:
+            return graph.add("Gather", graph.constant(table_VD), ids_TB)
+        levels, scales = self._levels(table_VD)
+        whole_TBD = graph.add("Cast", graph.add("Gather", levels, ids_TB), to=TensorProto.FLOAT)
+        embedded_TBD = graph.add("Mul", whole_TBD, graph.add("Gather", scales, ids_TB))
+        shape = graph.add("Concat", graph.add("Shape", ids_TB), graph.constant([len(PINS)]), axis=0)
+        ends_TB2 = graph.add("Expand", graph.constant(PINS[None, None] * np.abs(table_VD).max()), shape)
+        return graph.add("Concat", embedded_TBD, ends_TB2, axis=2)
+
+    def scores(self, values_BTD: str, table_VD: Floats) -> str:
+        """Products with each row of the table that `embed` reads, [B, T, V]; the graph holds it once."""
+        graph = self._graph
+        if not self._int8:
+            return graph.add("MatMul", values_BTD, graph.constant(table_VD.T))
+        levels, scales = self._levels(table_VD)  # constants, so that the matrix is made as the graph is loaded
+        read_VD = graph.add("Mul", graph.add("Cast", levels, to=TensorProto.FLOAT), scales)
+        return graph.add("MatMul", values_BTD, graph.add("Transpose", read_VD, perm=[1, 0]))
+
+    def _levels(self, table_VD: Floats) -> tuple[str, str]:
+        """A table as whole numbers and the scale of each row, [V, 1].
+
+        The LSTM layer rounds all rows by the scale of the widest, so this costs nothing.
+        """
+        if id(table_VD) not in self._tables:
+            scales_V1 = np.maximum(np.abs(table_VD).max(1, keepdims=True), TINY) / FINE
+            levels_VD = np.round(table_VD / scales_V1).astype(np.int8)
+            names = self._graph.constant(levels_VD), self._graph.constant(scales_V1.astype(np.float32))
+            self._tables[id(table_VD)] = names
+        return self._tables[id(table_VD)]
 
     def lookup(self, table_NK: Floats, places: str) -> str:
         """Rows of a table at places of any shape, [..., K]; rows of zeros, as most of a hash table, are left out.
 
-        In int8 the numbers have half precision, which is finer than those of the layers.
+        In int8 the numbers have half precision.
         """
         graph = self._graph
         filled = np.flatnonzero(table_NK.any(axis=1))
@@ -138,6 +169,6 @@ def _pinned_biases(biases: Floats) -> Floats:
 
 def _quantised(matrix: Floats) -> tuple[Ints, Floats, Ints]:
     """A matrix [N, K] as int8 [1, K, N], the scales [1, N] of its rows, and zeros."""
-    scales = np.maximum(np.abs(matrix).max(1), 1e-12) / LEVELS
+    scales = np.maximum(np.abs(matrix).max(1), TINY) / LEVELS
     whole = np.round(matrix / scales[:, None]).astype(np.int8)
     return np.ascontiguousarray(whole.T[None]), scales[None].astype(np.float32), np.zeros((1, len(matrix)), np.int8)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from torch import nn
 
 from lstmtext.bundle import Bundle, Part, load_bundle, save_bundle
+from lstmtext.config import WeightPrecision
 from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.errors import ModelError, UserError
 from lstmtext.folders import alone_with
@@ -34,13 +35,13 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
     Raises UserError where it cannot be written, ModelError where the bundle that a head is added to is not what it was.
     """
     models = models_of(course.take_best(), [head.name for head in job.heads])
-    half = job.settings.export.weights == "float16"
+    precision = job.settings.export.weights
     # Rounded before the graphs are made and compared, so that they are of what is written.
-    encoder = _arrays(models[job.head].encoder, half=half and not job.added)
+    encoder = _arrays(models[job.head].encoder, "float32" if job.added else precision)
     assert course.best.scores is not None, "there is something to save"
     scores = by_head(job, course.best.scores)
     trained = {
-        head.name: Trained(head.data, head.settings, _arrays(models[head.name].head, half=half), scores[head.name])
+        head.name: Trained(head.data, head.settings, _arrays(models[head.name].head, precision), scores[head.name])
         for head in job.heads
     }
     while True:
@@ -53,7 +54,7 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
             own, parts = _described(job, trained, chosen, training, parameters)
             graph = next((graphs.encoder for graphs, _ in chosen.values() if graphs.encoder is not None), None)
             if base is None or read is None:
-                save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, half=half), parts)
+                save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, precision), parts)
                 return own
             heads, runtime = {**base.info.heads, **own.heads}, base.info.runtime or own.runtime
             info = replace(base.info, heads=heads, runtime=runtime)
@@ -78,7 +79,7 @@ def _described(
     heads, parts = {}, {}
     for head in job.heads:
         name, own, (graphs, runtime) = head.name, trained[head.name], chosen[head.name]
-        parts[name] = Part.of(own.arrays, graphs.head, half=job.settings.export.weights == "float16")
+        parts[name] = Part.of(own.arrays, graphs.head, job.settings.export.weights)
         heads[name] = HeadInfo(
             head.data.task,
             head.data.labels.names,
@@ -102,9 +103,8 @@ def _described(
     return info, parts
 
 
-def _arrays(part: nn.Module, *, half: bool) -> dict[str, Floats]:
-    arrays = model_arrays(part)
-    return rounded(arrays) if half else arrays
+def _arrays(part: nn.Module, precision: WeightPrecision) -> dict[str, Floats]:
+    return rounded(model_arrays(part), precision)
 
 
 @contextmanager

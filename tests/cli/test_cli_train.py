@@ -183,9 +183,10 @@ def test_the_same_training_gives_the_same_bundle(run_here, source, tiny, tmp_pat
 
 
 @pytest.mark.parametrize("task", SOURCES)
-def test_weights_of_half_precision_are_those_of_the_graph(run_here, source, tiny, tmp_path, task):
+@pytest.mark.parametrize(("lower", "share"), [("float16", 0.6), ("int8", 0.4)])
+def test_weights_of_lower_precision_are_those_of_the_graph(run_here, source, tiny, tmp_path, task, lower, share):
     sizes = {}
-    for kind in ("float32", "float16"):
+    for kind in ("float32", lower):
         done = run_here(
             "train", *source(task), "-o", tmp_path / kind, "--epochs", 1, *tiny, "--set", f"export.weights={kind}",
             "--set", "export.precision=float32",
@@ -193,8 +194,8 @@ def test_weights_of_half_precision_are_those_of_the_graph(run_here, source, tiny
         assert done.code == 0, done.err
         sizes[kind] = sum(path.stat().st_size for path in (tmp_path / kind).glob("*.safetensors"))
         sizes[kind] -= 8 * 1024  # headers
-    assert sizes["float16"] < 0.6 * sizes["float32"]
-    bundle = load_bundle(tmp_path / "float16")
+    assert sizes[lower] < share * sizes["float32"]
+    bundle = load_bundle(tmp_path / lower)
     graphs = {path.name: path.read_bytes() for path in bundle.folder.glob("*.onnx")}
     assert run_here("export", "-m", bundle.folder, "--precision", "float32").code == 0
     assert {path.name: path.read_bytes() for path in bundle.folder.glob("*.onnx")} == graphs

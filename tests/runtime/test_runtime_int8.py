@@ -59,6 +59,25 @@ def test_a_table_gives_its_rows_and_stores_no_zeros(precision, exact, filled):
     assert len(content) < filled * 1.2 * table_NK.size * size + (filled < 1) * 4 * len(table_NK) + 1000
 
 
+def test_an_embedding_that_scores_tokens_too_is_there_once():
+    rng = np.random.default_rng(0)
+    table_VD = (rng.normal(size=(500, 16)) * np.geomspace(1e-3, 1, 500)[:, None]).astype(np.float32)
+    graph = Graph()
+    layers = Layers(graph, "int8")
+    graph.output(layers.embed(table_VD), "embedded", ["T", "B", 18])
+    graph.output(layers.scores(graph.input("values", ["B", "T", 16]), table_VD), "scores", ["B", "T", 500])
+    content = graph.build()
+    assert len(content) < table_VD.size + 4 * len(table_VD) + 2000
+    ids_BT, values_BTD = rng.integers(0, 500, (2, 300)), rng.normal(size=(2, 300, 16)).astype(np.float32)
+    embedded_TBD, scores_BTV = Engine(content).run({"ids": ids_BT, "values": values_BTD})
+    near_TBD = table_VD[ids_BT.T]
+    widest_TB1 = np.abs(near_TBD).max(2, keepdims=True)
+    assert (np.abs(embedded_TBD[..., :16] - near_TBD) <= widest_TB1 / 253).all()
+    assert (embedded_TBD[..., 16:] == np.array([1, -1]) * np.abs(table_VD).max()).all()
+    widest_V, lengths_BT1 = np.abs(table_VD).max(1), np.abs(values_BTD).sum(2, keepdims=True)
+    assert (np.abs(scores_BTV - values_BTD @ table_VD.T) <= lengths_BT1 * widest_V / 250).all()
+
+
 @pytest.mark.parametrize("task", ["classify", "tag", "generate"])
 @pytest.mark.parametrize("settings", ENCODERS.values(), ids=ENCODERS)
 def test_the_states_are_near_those_of_float32(make_pair, task, settings):
