@@ -266,11 +266,16 @@ def test_old_tags_keep_their_own_scheme(going_on, tag_bundle, tmp_path):
     assert job.data.facts.label_counts["B-PER"] > 30
 
 
-@pytest.mark.parametrize(("text", "name"), [(FAR, "far.csv"), ("Anna\tB-PER\nsings\tO\n.\tO\n\n" * 6, "new.conll")])
+SENTENCES = ("Anna\tB-PER\nsings\tO\n.\tO\n\n" + "Unpronounceable\tB-LOC\n!\tO\n\n") * 6
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [(FAR + "Unpronounceably grim.,sport\n" * 6, "far.csv"), (SENTENCES, "new.conll")]
+)
 def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_counts_in_training_alone(
     text, name, going_on, generate_bundle
 ):
-    job, model, _ = going_on(generate_bundle, text, name, "transfer.language_loss=0.5")
+    job, model, _ = going_on(generate_bundle, text, name, "transfer.language_loss=0.5", "train.batch_tokens=32")
     old = load_bundle(generate_bundle).head_arrays("lm")
     assert old.keys() == model.language.state_dict().keys()
     assert all((old[key] == value.numpy()).all() for key, value in model.language.state_dict().items())
@@ -292,6 +297,7 @@ def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_count
     data = job.data.texts("train") if name.endswith("csv") else job.data.sentences("train")
     every = len(data) if name.endswith("csv") else sum(len(sentence.words) for sentence in data)
     a_token = every / (2 * (data.lengths - 1).sum())
+    assert model.count(batch) / tokens != pytest.approx(a_token, rel=0.1)  # of all data, not of the batch
     assert together.item() == pytest.approx(without.item() + 0.5 * a_token * nats.item(), rel=1e-5)
 
 
