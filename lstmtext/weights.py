@@ -46,10 +46,9 @@ def pack(arrays: Mapping[str, Floats], precision: WeightPrecision = "float32") -
             written[name + ROWS] = rows_M.astype(np.int32)
             own = own[rows_M]
         if _in_levels(own, precision):
-            own, written[name + SCALES] = _levels(own)
-        elif precision != "float32" and _fits(own):
-            own = own.astype(np.float16)
-        written[name] = own
+            written[name], written[name + SCALES] = _levels(own)
+        else:
+            written[name] = own.astype(np.float16) if precision != "float32" and _fits(own) else own
     return bytes(save(written, {LENGTHS: json.dumps(lengths)}))  # a single key: several would stand in random order
 
 
