@@ -11,7 +11,7 @@ PRECISIONS = ("float32", "int8")
 
 
 def export(
-    model: options.Model,
+    model: options.ModelToChange,
     precision: Annotated[str, typer.Option("--precision", help="float32 or int8.")],
     quiet: options.Quiet = False,
 ) -> None:

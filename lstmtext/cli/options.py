@@ -11,13 +11,24 @@ from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
 from lstmtext.resolve import changed_settings, resolve_settings
+from lstmtext.shipped import usual_bundle
 
 if TYPE_CHECKING:
     from lstmtext.data.plan import DataRequest
 
 FORMATS = "csv, tsv, jsonl, parquet, text, conll or conllu"
 
-Model = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder that train wrote.")]
+Model = Annotated[
+    Path,
+    typer.Option(
+        "-m",
+        "--model",
+        help="The bundle, a folder that train wrote.",
+        default_factory=usual_bundle,
+        show_default="the English one, where lstmtext came with it",
+    ),
+]
+ModelToChange = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder that train wrote.")]
 Heads = Annotated[list[str] | None, typer.Option("--head", help="Name of the head; see lstmtext info.")]
 DataFormat = Annotated[str | None, typer.Option("--format", help=f"Format of the data: {FORMATS}.")]
 Valid = Annotated[list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")]

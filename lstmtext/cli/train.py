@@ -22,7 +22,10 @@ Data = Annotated[
     list[str] | None,
     typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."),
 ]
-Encoder = Annotated[str, typer.Option("--encoder", help="A bundle to go on from; none is from scratch.")]
+Encoder = Annotated[
+    str,
+    typer.Option("--encoder", help="A bundle to go on from; none: from scratch; auto: the English one, if it fits."),
+]
 Replay = Annotated[
     list[str] | None,
     typer.Option(
@@ -66,7 +69,7 @@ def train(
     tag_column: options.TagColumn = None,
     weight_column: options.WeightColumn = None,
     multi_label: options.MultiLabel = False,
-    encoder: Encoder = "none",
+    encoder: Encoder = "auto",
     adapt_on: AdaptOn = None,
     add_to: AddTo = None,
     task_data: TaskData = None,
@@ -157,7 +160,7 @@ def train(
                 {
                     "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
                     "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
-                    "--head": head, "--replay": replay, "--encoder": None if encoder == "none" else encoder,
+                    "--head": head, "--replay": replay, "--encoder": None if encoder == "auto" else encoder,
                     "--adapt-on": adapt_on, "--add-to": add_to, "--task-data": task_data, "--valid-data": valid_data,
                 },
             )  # fmt: skip

@@ -7,6 +7,7 @@ benchmarks that are not run stay in the folder.
 import argparse
 import importlib
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from tests.benchmarks.data import BenchData
@@ -23,6 +24,7 @@ CASES = (
     "processes",
     "large_text",
     "streaming",
+    "learning_curves",
 )
 
 
@@ -31,6 +33,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", help=f"which of {', '.join(CASES)}; all if none is named")
     parser.add_argument("--data", type=Path, help="folder with imdb, sst2, ewt and shakespeare")
     parser.add_argument("--samples", action="store_true", help="read the samples in data/")
+    parser.add_argument("--encoder", type=Path, help="bundle that learning curves start from, else the shipped one")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks")
     asked = parser.parse_args()
@@ -39,6 +42,7 @@ def main() -> None:
     results = read(asked.out) if (asked.out / "results.json").exists() else []
     with tempfile.TemporaryDirectory() as work:
         data = BenchData.samples(Path(work)) if asked.samples else BenchData.find(asked.data, Path(work))
+        data = replace(data, encoder=asked.encoder)
         for name in asked.cases or CASES:
             case = importlib.import_module(f"tests.benchmarks.cases.{name}")
             for result in case.run(data, asked.rounds):

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,21 @@ from pathlib import Path
 from tests.benchmarks.measure import ROOT
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "lstmtext"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Data that are learned from in parts of growing size; where `valid` is `train`, a part is held out."""
+
+    task: str
+    train: Path
+    valid: Path
+    test: Path
+
+    @property
+    def ending(self) -> str:
+        """Of files of such records."""
+        return "tsv" if self.task == "classify" else "conll"
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,10 @@ class BenchData:
     prose: Path
     pile: tuple[Path, ...]
     """Much plain text."""
+    curves: Mapping[str, Curve]
     work: Path
+    encoder: Path | None = None
+    """A bundle that learning curves start from."""
 
     @classmethod
     def find(cls, folder: Path | None, work: Path) -> "BenchData":
@@ -41,6 +59,11 @@ class BenchData:
             found / "ewt/en_ewt-ud-test.conllu",
             found / "shakespeare/input.txt",
             tuple(sorted((found / "text").glob("*.txt.gz"))),
+            {
+                "SST-2": Curve("classify", *(found / f"sst2/{part}.tsv" for part in ("train", "dev", "test"))),
+                "IMDb": Curve("classify", *(found / f"imdb/{part}.jsonl.gz" for part in ("train", "train", "test"))),
+                "EWT": Curve("tag", *(found / f"ewt/en_ewt-ud-{part}.conllu" for part in ("train", "dev", "test"))),
+            },
             work,
         )
 
@@ -49,7 +72,8 @@ class BenchData:
         """The samples that ship with the project."""
         own = ROOT / "data"
         reviews, tags = own / "reviews.csv", own / "entities.conll"
-        return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", (own / "prose.txt",), work)
+        curves = {"reviews": Curve("classify", *[reviews] * 3), "entities": Curve("tag", *[tags] * 3)}
+        return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", (own / "prose.txt",), curves, work)
 
     def bundle(self, name: str, data: Path, *settings: str, options: Sequence[str] = ()) -> Path:
         """A bundle trained once for all that ask for this name."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+CURVE = "Learning curve"
+"""Begins the titles of results that are drawn."""
 
 
 @dataclass

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks.measure import Result, Row
+from tests.benchmarks.measure import CURVE, Result, Row
+from tests.benchmarks.pictures import draw_curves
 
 
 def as_json(results: Sequence[Result]) -> str:
@@ -41,10 +42,12 @@ def _times(row: Row) -> str:
 
 
 def write(results: Sequence[Result], folder: Path) -> None:
-    """`results.json` and `results.md` in a folder."""
+    """`results.json`, `results.md` and the picture of the learning curves in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(as_json(results), encoding="utf-8")
     (folder / "results.md").write_text(as_markdown(results), encoding="utf-8")
+    if curves := [result for result in results if result.title.startswith(CURVE)]:
+        draw_curves(curves, folder / "learning_curves.svg")
 
 
 def read(folder: Path) -> list[Result]:

@@ -62,13 +62,19 @@ def _spacy(sentences):
 
 
 def _crf(sentences):
-    import sklearn_crfsuite
-
     from lstmtext.text.words import word_texts
 
-    model = sklearn_crfsuite.CRF(algorithm="lbfgs", c1=0.05, c2=0.01, max_iterations=10)
+    tag = crf_of(sentences, 10)
+    return lambda texts: tag([word_texts(text) for text in texts])
+
+
+def crf_of(sentences, iterations):
+    """What tags lists of words, trained on sentences."""
+    import sklearn_crfsuite
+
+    model = sklearn_crfsuite.CRF(algorithm="lbfgs", c1=0.05, c2=0.01, max_iterations=iterations)
     model.fit([_features(s.words) for s in sentences], [list(s.tags) for s in sentences])
-    return lambda texts: model.predict([_features(word_texts(text)) for text in texts])
+    return lambda texts: model.predict([_features(words) for words in texts])
 
 
 def _features(words):

@@ -1,0 +1,121 @@
+"""Where no bundle is named: the shipped one is used, where it fits what it is used for."""
+
+import shutil
+
+import pytest
+
+from lstmtext import shipped
+from lstmtext.bundle import load_bundle
+from lstmtext.data.plan import DataRequest
+from lstmtext.resolve import resolve_settings
+from lstmtext.train import auto
+from lstmtext.train.job import FROM_SCRATCH, TrainRequest
+
+QUICK = ["--threads", "1", "--epochs", "1", "--set", "train.precision=float32", "--set", "train.report=false"]
+BUCKETS = ["--set", "classify.bypass_buckets=1024", "--set", "tag.bypass_buckets=1024"]
+
+
+@pytest.fixture
+def english(monkeypatch, tmp_path, generate_bundle):
+    """The tiny language model in the place of the shipped bundle."""
+    shutil.copytree(generate_bundle, tmp_path / "shipped" / shipped.NAME)
+    monkeypatch.setattr(shipped, "PLACES", (tmp_path / "nowhere", tmp_path / "shipped"))
+    monkeypatch.setattr(auto, "BYTES_PER_TOKEN", 2.0)
+    return tmp_path / "shipped" / shipped.NAME
+
+
+@pytest.fixture
+def without(monkeypatch, tmp_path):
+    monkeypatch.setattr(shipped, "PLACES", (tmp_path,))
+
+
+def begins_as(bundle, english):
+    """Whether a bundle has the vocabulary of the shipped one."""
+    return load_bundle(bundle).tokenizer.to_json() == load_bundle(english).tokenizer.to_json()
+
+
+@pytest.mark.parametrize("name", ["reviews.csv", "entities.conll", "prose.txt"])
+def test_text_like_its_own_starts_from_it(run_here, data, english, tmp_path, name):
+    done = run_here("train", data / name, "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    assert done.code == 0, done.err
+    assert "starts from the English encoder that comes with lstmtext: its tokenizer reads " in done.err
+    assert f"of {english} goes on" in done.err
+    assert begins_as(tmp_path / "out", english)
+
+
+def test_other_text_starts_anew(run_here, english, tmp_path):
+    rows = "text,label\n" + "部屋はきれいでした。,良い\nスープは冷たかった。,悪い\n" * 10
+    (tmp_path / "other.csv").write_text(rows, encoding="utf-8")
+    done = run_here("train", tmp_path / "other.csv", "-o", tmp_path / "out", *QUICK, "--set", "encoder.layers=1")
+    assert done.code == 0, done.err
+    assert "starts anew: its tokenizer reads 1." in done.err
+    assert not begins_as(tmp_path / "out", english)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "encoder.hidden_size=9"], "does not fit, --set encoder.hidden_size: found 9; expected 16"),
+        (["--set", "text.unit=word"], "does not fit, --set text.unit: found word; expected bpe"),
+        (["--encoder", "none"], ""),
+    ],
+)
+def test_what_was_asked_for_goes_first(run_here, data, english, tmp_path, words, said):
+    small = ["--set", "encoder.embedding_size=8"] if words[0] == "--set" else []
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", *QUICK, *BUCKETS, *words, *small)
+    assert done.code == 0, done.err
+    assert (f"starts anew: the English encoder {said}" if said else "training") in done.err
+    assert said or "starts" not in done.err
+    assert not begins_as(tmp_path / "out", english)
+
+
+def test_several_heads_start_from_it_too(run_here, data, english, tmp_path):
+    together = ["--task-data", f"mood={data / 'reviews.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
+    done = run_here("train", *together, "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    assert done.code == 0, done.err
+    assert done.err.count("starts from the English encoder") == 1
+    assert begins_as(tmp_path / "out", english)
+
+
+def test_standard_input_starts_anew(english, tmp_path):
+    asked = TrainRequest(DataRequest(["-"], format="csv", task="classify"), tmp_path / "out", auto.AUTO)
+    said = []
+    assert auto.with_start(asked, resolve_settings, said.append).encoder == FROM_SCRATCH
+    assert said == ["starts anew: standard input cannot be looked at ahead; --encoder names a bundle"]
+
+
+def test_data_encoded_otherwise_start_anew(run_here, data, english, tmp_path, tiny):
+    assert run_here("preprocess", data / "reviews.csv", "-o", tmp_path / "encoded", *tiny[2:]).code == 0
+    done = run_here("train", tmp_path / "encoded", "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    assert done.code == 0, done.err
+    assert "encoded was encoded with another tokenizer" in done.err
+
+
+def test_where_none_came_all_starts_from_scratch(run_here, data, without, tmp_path, tiny):
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", "--epochs", 1, *tiny)
+    assert done.code == 0, done.err
+    assert "starts" not in done.err
+
+
+@pytest.mark.parametrize("command", ["classify", "tag", "generate", "evaluate", "info"])
+def test_commands_without_a_model_use_it(run_here, data, english, command):
+    words = {"evaluate": [data / "prose.txt"], "generate": ["--prompt", "Anna"]}.get(command, [])
+    done = run_here(command, *words)
+    if command in ("classify", "tag"):  # it has no such head
+        assert (done.code, f"{english}: no head for {command}" in done.err) == (4, True), done.err
+    else:
+        assert done.code == 0, done.err
+
+
+def test_where_none_came_a_model_must_be_named(run_here, without):
+    done = run_here("info")
+    assert done.code == 2
+    assert done.err == (
+        "lstmtext: -m/--model: is not given, and no bundle came with this installation; "
+        "name one with -m FOLDER; lstmtext train writes one\n"
+    )
+
+
+def test_a_bundle_to_change_must_be_named(run_here, english):
+    done = run_here("export", "--precision", "int8")
+    assert (done.code, "Missing option '-m'" in done.err) == (2, True), done.err
