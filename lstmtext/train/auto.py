@@ -49,9 +49,9 @@ def _fits(bundle: Bundle, request: TrainRequest, choose: ChooseSettings) -> tupl
         if any(is_encoded(Path(name)) for name in asked.data):
             same = load_encoded(Path(asked.data[0])).tokenizer.to_json() == bundle.tokenizer.to_json()
             return same, f"{asked.data[0]} was encoded with {'its' if same else 'another'} tokenizer"
-        if "-" in (*asked.data, *asked.valid):
-            return False, "standard input cannot be looked at ahead; --encoder names a bundle"
         plan, _ = make_plan(asked)
+        if once := [source for source in plan.train if source.once]:
+            return False, f"{once[0].place()} cannot be looked at ahead; --encoder names a bundle"
         try:
             with_encoder(choose(plan.task), plan.task, bundle)
         except UsageError as error:

@@ -1,5 +1,6 @@
 """Where no bundle is named: the shipped one is used, where it fits what it is used for."""
 
+import os
 import shutil
 
 import pytest
@@ -77,11 +78,15 @@ def test_several_heads_start_from_it_too(run_here, data, english, tmp_path):
     assert begins_as(tmp_path / "out", english)
 
 
-def test_standard_input_starts_anew(english, tmp_path):
-    asked = TrainRequest(DataRequest(["-"], format="csv", task="classify"), tmp_path / "out", auto.AUTO)
+@pytest.mark.parametrize("name", ["-", "pipe.csv"])
+def test_what_can_be_read_only_once_starts_anew_and_is_not_read(english, tmp_path, name):
+    os.mkfifo(tmp_path / "pipe.csv")  # whoever opened it would wait for ever
+    place = "-" if name == "-" else str(tmp_path / name)
+    asked = TrainRequest(DataRequest([place], format="csv", task="classify"), tmp_path / "out", auto.AUTO)
     said = []
     assert auto.with_start(asked, resolve_settings, said.append).encoder == FROM_SCRATCH
-    assert said == ["starts anew: standard input cannot be looked at ahead; --encoder names a bundle"]
+    shown = "standard input" if name == "-" else place
+    assert said == [f"starts anew: {shown} cannot be looked at ahead; --encoder names a bundle"]
 
 
 def test_data_encoded_otherwise_start_anew(run_here, data, english, tmp_path, tiny):
