@@ -63,7 +63,7 @@ def unpack(path: Path, prefix: str = "") -> dict[str, Floats]:
 
     found = {}
     with safe_open(str(path), framework="numpy") as stored:
-        lengths, names = _lengths(stored.metadata()), set(stored.keys())
+        lengths, names = _lengths(stored.metadata()), sorted(stored.keys())
         for name in names:
             if not name.startswith(prefix) or name.endswith((ROWS, SCALES)):
                 continue
@@ -108,7 +108,8 @@ def _rounded(array: Floats, precision: WeightPrecision) -> Floats:
 
 
 def _in_levels(array: Floats, precision: WeightPrecision) -> bool:
-    return precision == "int8" and array.ndim == 2 and array.shape[1] >= LEAST_COLUMNS
+    wide = precision == "int8" and array.ndim == 2 and array.shape[1] >= LEAST_COLUMNS
+    return wide and bool(np.isfinite(array).all())
 
 
 def _levels(array_NK: Floats) -> tuple[Ints, Floats]:
@@ -116,7 +117,8 @@ def _levels(array_NK: Floats) -> tuple[Ints, Floats]:
     fractions_N, exponents_N = np.frexp(np.abs(array_NK).max(1, initial=0.0) / np.float32(LEVELS))
     short_N = np.ceil(np.ldexp(fractions_N, SCALE_BITS))
     scales_N = np.ldexp(short_N, exponents_N - SCALE_BITS).astype(np.float32)
-    levels_NK = np.round(array_NK / np.where(scales_N > 0, scales_N, 1.0)[:, None]).astype(np.int8)
+    whole_NK = np.round(array_NK / np.where(scales_N > 0, scales_N, 1.0)[:, None])
+    levels_NK = np.clip(whole_NK, -LEVELS, LEVELS).astype(np.int8)  # of the least numbers there are, a scale is coarse
     return levels_NK, scales_N
 
 

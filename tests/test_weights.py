@@ -23,7 +23,9 @@ def arrays():
         "full": table(5000, 0.9),
         "small": table(100, 0.1),
         "wide": RNG.normal(size=(40, 33)).astype(np.float32) * np.geomspace(1e-6, 1e3, 40, dtype=np.float32)[:, None],
-        "wide and thin": np.repeat(table(3000, 0.1), 7, axis=1) + RNG.normal(size=21).astype(np.float32) * 0,
+        "wide and thin": table(3000, 0.1)[:, [0, 1, 2] * 7] * RNG.normal(size=21).astype(np.float32),
+        "least": np.full((3, 20), 1e-43, dtype=np.float32),
+        "endless": np.where(np.eye(20) > 0, np.inf, 1.0).astype(np.float32),
         "flat": np.where(np.arange(4000) % 7 == 0, 1.5, 0.0).astype(np.float32),
         "none": np.zeros((2048, 2), dtype=np.float32),
         "number": np.float32(3.25).reshape(()),
@@ -54,11 +56,13 @@ def test_rows_of_zeros_take_no_space_and_lower_precisions_take_less(arrays):
     assert len(pack(rounded(wide, "int8"), "int8")) < 40 * (33 + 4) + 250
 
 
-def test_eight_bits_are_finer_than_a_254th_of_the_widest_number_of_a_row(arrays):
+def test_eight_bits_are_wrong_by_a_253rd_of_the_widest_number_of_a_row_at_most(arrays):
     for name in ("wide", "wide and thin"):
         widest_N1 = np.abs(arrays[name]).max(1, keepdims=True)
         assert (np.abs(rounded(arrays, "int8")[name] - arrays[name]) <= widest_N1 / 253).all()
     assert np.array_equal(rounded(arrays, "int8")["full"], rounded(arrays, "float16")["full"])
+    assert np.abs(rounded(arrays, "int8")["least"] - 1e-43).max() < 0.5e-43
+    assert np.array_equal(rounded(arrays, "int8")["endless"], arrays["endless"])
 
 
 def test_what_half_precision_cannot_hold_stays_as_it_is(arrays):

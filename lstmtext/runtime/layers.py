@@ -41,8 +41,8 @@ class Layers:
     def __init__(self, graph: Graph, precision: Precision) -> None:
         self._graph = graph
         self._int8 = precision == "int8"
-        self._tables: dict[int, tuple[str, str]] = {}
-        """Those in int8, by array, so that what is read twice is there once."""
+        self._tables: list[tuple[Floats, Floats, tuple[str, str]]] = []
+        """Those in int8: array, scales of its rows, names. What is read twice is there once."""
 
     def embed(self, table_VD: Floats) -> str:
         """Embedded tokens, [T, B, D]."""
@@ -50,11 +50,12 @@ class Layers:
         ids_TB = graph.add("Transpose", graph.input("ids", ["B", "T"], TensorProto.INT64), perm=[1, 0])
         if not self._int8:
             return graph.add("Gather", graph.constant(table_VD), ids_TB)
-        levels, scales = self._levels(table_VD)
+        scales_V1, (levels, scales) = self._levels(table_VD)
         whole_TBD = graph.add("Cast", graph.add("Gather", levels, ids_TB), to=TensorProto.FLOAT)
         embedded_TBD = graph.add("Mul", whole_TBD, graph.add("Gather", scales, ids_TB))
         shape = graph.add("Concat", graph.add("Shape", ids_TB), graph.constant([len(PINS)]), axis=0)
-        ends_TB2 = graph.add("Expand", graph.constant(PINS[None, None] * np.abs(table_VD).max()), shape)
+        widest = np.float32(FINE) * scales_V1.max()  # as it is read: the table's own may be smaller by a rounding
+        ends_TB2 = graph.add("Expand", graph.constant(PINS[None, None] * widest), shape)
         return graph.add("Concat", embedded_TBD, ends_TB2, axis=2)
 
     def scores(self, values_BTD: str, table_VD: Floats) -> str:
@@ -62,21 +63,23 @@ class Layers:
         graph = self._graph
         if not self._int8:
             return graph.add("MatMul", values_BTD, graph.constant(table_VD.T))
-        levels, scales = self._levels(table_VD)  # constants, so that the matrix is made as the graph is loaded
+        _, (levels, scales) = self._levels(table_VD)  # constants, so that the matrix is made as the graph is loaded
         read_VD = graph.add("Mul", graph.add("Cast", levels, to=TensorProto.FLOAT), scales)
         return graph.add("MatMul", values_BTD, graph.add("Transpose", read_VD, perm=[1, 0]))
 
-    def _levels(self, table_VD: Floats) -> tuple[str, str]:
-        """A table as whole numbers and the scale of each row, [V, 1].
+    def _levels(self, table_VD: Floats) -> tuple[Floats, tuple[str, str]]:
+        """The scales of a table's rows, [V, 1], and the names of its whole numbers and of those scales.
 
-        The LSTM layer rounds all rows by the scale of the widest, so this costs nothing.
+        What is embedded is rounded once more by the LSTM layer, and there by the scale of the widest row.
         """
-        if id(table_VD) not in self._tables:
-            scales_V1 = np.maximum(np.abs(table_VD).max(1, keepdims=True), TINY) / FINE
-            levels_VD = np.round(table_VD / scales_V1).astype(np.int8)
-            names = self._graph.constant(levels_VD), self._graph.constant(scales_V1.astype(np.float32))
-            self._tables[id(table_VD)] = names
-        return self._tables[id(table_VD)]
+        for array, scales_V1, names in self._tables:
+            if array is table_VD:
+                return scales_V1, names
+        scales_V1 = (np.maximum(np.abs(table_VD).max(1, keepdims=True), TINY) / FINE).astype(np.float32)
+        levels_VD = np.round(table_VD / scales_V1).astype(np.int8)
+        names = self._graph.constant(levels_VD), self._graph.constant(scales_V1)
+        self._tables.append((table_VD, scales_V1, names))
+        return scales_V1, names
 
     def lookup(self, table_NK: Floats, places: str) -> str:
         """Rows of a table at places of any shape, [..., K]; rows of zeros, as most of a hash table, are left out.

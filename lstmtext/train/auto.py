@@ -10,14 +10,17 @@ from itertools import islice
 from pathlib import Path
 
 from lstmtext.bundle import Bundle, load_bundle
+from lstmtext.config import Settings, TaskName
 from lstmtext.data.encoded import is_encoded, load_encoded
 from lstmtext.data.parts import DataPlan
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.readers import read_passages, read_sentences
-from lstmtext.errors import UsageError
+from lstmtext.data.sources import Source
+from lstmtext.errors import UsageError, UserError
 from lstmtext.shipped import BYTES_PER_TOKEN, shipped_bundle
 from lstmtext.text.tokenizer import Tokenizer
 from lstmtext.train.job import FROM_SCRATCH, TrainRequest
+from lstmtext.train.ranks import Ranks
 from lstmtext.train.request import ChooseSettings
 from lstmtext.train.transfer import with_encoder
 
@@ -29,37 +32,72 @@ LEAST_SHARE = 0.7
 0.84, sentences of reviews 1.04; but Python 0.66, German 0.57, JSON 0.39."""
 
 
-def with_start(request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]) -> TrainRequest:
-    """A request that names what to start from; says which that is, and why."""
+def with_start(
+    request: TrainRequest, choose: ChooseSettings, ranks: Ranks, remark: Callable[[str], None]
+) -> tuple[TrainRequest, ChooseSettings]:
+    """A request that names what to start from, and the settings for it; says which that is, and why.
+
+    The first process looks at the data, and decides for all. Of a shipped bundle, classifiers and taggers take the
+    encoder alone unless `transfer.head` says otherwise: that labels have its heads' names need not mean the same.
+    """
     if request.encoder != AUTO:
-        return request
+        return request, choose
+    decided: tuple[bool, str] = False, ""
+    failed: UserError | None = None
     folder = shipped_bundle()
-    if folder is None or request.add_to or any(own.replay for own in _data_of(request)):
-        return replace(request, encoder=FROM_SCRATCH)  # nothing was to be chosen
-    bundle = load_bundle(folder)
-    fits, reason = _fits(bundle, request, choose)
-    remark(f"starts from the English encoder that comes with lstmtext: {reason}" if fits else f"starts anew: {reason}")
-    return replace(request, encoder=str(folder) if fits else FROM_SCRATCH)
+    if ranks.first and folder is not None and not request.add_to and not any(own.replay for own in _data_of(request)):
+        try:
+            decided = _fits(load_bundle(folder), request, choose)
+        except UserError as error:
+            failed = error
+    (fits, reason), code = ranks.from_first((decided, failed and int(failed.exit_code)))
+    if failed is not None:
+        raise failed
+    if code is not None:
+        raise SystemExit(code)
+    if reason:
+        started = "starts from the English encoder that comes with lstmtext" if fits else "starts anew"
+        remark(f"{started}: {reason}")
+    if not fits:
+        return replace(request, encoder=FROM_SCRATCH), choose
+    return replace(request, encoder=str(folder)), lambda task: _encoder_alone(choose(task), task)
+
+
+def _encoder_alone(settings: Settings, task: TaskName) -> Settings:
+    transfer = settings.transfer
+    if task == "generate" or transfer.head != "auto":
+        return settings
+    return replace(settings, transfer=replace(transfer, head="new"))
 
 
 def _fits(bundle: Bundle, request: TrainRequest, choose: ChooseSettings) -> tuple[bool, str]:
-    """Whether a training can start from the shipped bundle and gains by it, and why."""
-    texts: list[str] = []
+    """Whether a training can start from the shipped bundle and gains by it, and why; of no data, nothing is said."""
+    found = []
     for asked in _data_of(request):
-        if any(is_encoded(Path(name)) for name in asked.data):
-            same = load_encoded(Path(asked.data[0])).tokenizer.to_json() == bundle.tokenizer.to_json()
-            return same, f"{asked.data[0]} was encoded with {'its' if same else 'another'} tokenizer"
-        plan, _ = make_plan(asked)
-        if once := [source for source in plan.train if source.once]:
-            return False, f"{once[0].place()} cannot be looked at ahead; --encoder names a bundle"
+        place = Path(asked.data[0])
+        if len(asked.data) == 1 and is_encoded(place):
+            data = load_encoded(place)
+            if data.tokenizer.to_json() != bundle.tokenizer.to_json():
+                return False, f"{place} was encoded with another tokenizer"
+            task, texts = data.task, None
+        else:
+            plan, _ = make_plan(replace(asked, columns=replace(asked.columns, weight=None)))
+            if once := [source for source in plan.train if source.once]:
+                return False, f"{once[0].place()} cannot be looked at ahead; --encoder names a bundle"
+            task, texts = plan.task, _texts(plan)
+            if not texts:
+                return False, ""
+        settings = choose(task)
         try:
-            with_encoder(choose(plan.task), plan.task, bundle)
+            with_encoder(settings, task, bundle)
         except UsageError as error:
             return False, f"the English encoder does not fit, {error}"
-        texts += islice(_texts(plan), LOOKED_AT)
-    own = bytes_per_token(bundle.tokenizer, texts)
-    reason = f"its tokenizer reads {own:.1f} bytes a token here, {BYTES_PER_TOKEN} in English"
-    return own >= LEAST_SHARE * BYTES_PER_TOKEN, reason
+        if texts is not None:
+            found.append(bytes_per_token(bundle.tokenizer, texts))
+    if not found:
+        return True, "its tokenizer encoded the data"
+    reason = f"its tokenizer reads {min(found):.1f} bytes a token here, {BYTES_PER_TOKEN} in English"
+    return min(found) >= LEAST_SHARE * BYTES_PER_TOKEN, reason
 
 
 def bytes_per_token(tokenizer: Tokenizer, texts: list[str]) -> float:
@@ -72,9 +110,13 @@ def _data_of(request: TrainRequest) -> list[DataRequest]:
     return list(request.together.values()) or [request.data]
 
 
-def _texts(plan: DataPlan) -> Iterator[str]:
-    """The training texts of a plan, as they would be tokenized."""
+def _texts(plan: DataPlan) -> list[str]:
+    """Training texts of a plan, as they would be tokenized: the first ones of every source."""
+    each = max(1, LOOKED_AT // len(plan.train))
+    return [text for source in plan.train for text in islice(_read(source, plan), each)]
+
+
+def _read(source: Source, plan: DataPlan) -> Iterator[str]:
     if plan.task == "tag":
-        yield from (" ".join(sentence.words) for sentence in read_sentences(plan.train, plan.columns))
-    else:
-        yield from (passage.text for passage in read_passages(plan.train, plan.columns))
+        return (" ".join(sentence.words) for sentence in read_sentences([source], plan.columns))
+    return (passage.text for passage in read_passages([source], plan.columns))

@@ -50,7 +50,7 @@ def start_training(
             again = partial(_resume, earlier, request.data, lambda settings: settings, ranks, listener, remark)
             again(force=False, log_dir=log_dir)
             return
-        request = with_start(request, choose, remark)
+        request, choose = with_start(request, choose, ranks, remark)
         check_request(request)
         check_output(request.output, is_bundle)
         if request.adapt_on:
@@ -101,7 +101,7 @@ def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[s
         raise UsageError("--adapt-on", "cannot be had with --find-lr", hint="train that language model first")
     if request.together:
         raise UsageError("--task-data", "cannot be had with --find-lr", hint="find the rate of a head alone")
-    request = with_start(request, choose, remark)
+    request, choose = with_start(request, choose, ALONE, remark)
     with TemporaryDirectory(prefix="lstmtext.") as work:
         return list(rate_steps(make_job(request, choose, ALONE, Path(work), remark)))
 

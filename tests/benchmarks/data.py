@@ -83,6 +83,6 @@ class BenchData:
 @cache
 def _train(output: Path, data: Path, settings: tuple[str, ...], options: tuple[str, ...]) -> Path:
     assignments = [word for setting in settings for word in ("--set", setting)]
-    words = [COMMAND, "train", data, "-o", output, "-q", *options, *assignments]
+    words = [COMMAND, "train", data, "-o", output, "-q", "--encoder", "none", *options, *assignments]
     subprocess.run([str(word) for word in words], check=True, stdout=sys.stderr)
     return output

@@ -59,9 +59,16 @@ def test_a_table_gives_its_rows_and_stores_no_zeros(precision, exact, filled):
     assert len(content) < filled * 1.2 * table_NK.size * size + (filled < 1) * 4 * len(table_NK) + 1000
 
 
+def overshooting() -> np.float32:
+    """A number that is read as a larger one from its level and its scale."""
+    numbers = np.arange(10, 20, 1e-3, dtype=np.float32)
+    return numbers[numbers / np.float32(127) * np.float32(127) > numbers][0]
+
+
 def test_an_embedding_that_scores_tokens_too_is_there_once():
     rng = np.random.default_rng(0)
     table_VD = (rng.normal(size=(500, 16)) * np.geomspace(1e-3, 1, 500)[:, None]).astype(np.float32)
+    table_VD[7, 3] = overshooting()
     graph = Graph()
     layers = Layers(graph, "int8")
     graph.output(layers.embed(table_VD), "embedded", ["T", "B", 18])
@@ -73,7 +80,9 @@ def test_an_embedding_that_scores_tokens_too_is_there_once():
     near_TBD = table_VD[ids_BT.T]
     widest_TB1 = np.abs(near_TBD).max(2, keepdims=True)
     assert (np.abs(embedded_TBD[..., :16] - near_TBD) <= widest_TB1 / 253).all()
-    assert (embedded_TBD[..., 16:] == np.array([1, -1]) * np.abs(table_VD).max()).all()
+    most = np.abs(Engine(content).run({"ids": np.array([[7]]), "values": values_BTD})[0][..., :16]).max()
+    assert most > np.abs(table_VD).max()
+    assert (embedded_TBD[..., 16:] == np.array([1, -1]) * most).all()  # none is read that lies beyond
     widest_V, lengths_BT1 = np.abs(table_VD).max(1), np.abs(values_BTD).sum(2, keepdims=True)
     assert (np.abs(scores_BTV - values_BTD @ table_VD.T) <= lengths_BT1 * widest_V / 250).all()
 

@@ -11,6 +11,7 @@ from lstmtext.data.plan import DataRequest
 from lstmtext.resolve import resolve_settings
 from lstmtext.train import auto
 from lstmtext.train.job import FROM_SCRATCH, TrainRequest
+from lstmtext.train.ranks import ALONE
 
 QUICK = ["--threads", "1", "--epochs", "1", "--set", "train.precision=float32", "--set", "train.report=false"]
 BUCKETS = ["--set", "classify.bypass_buckets=1024", "--set", "tag.bypass_buckets=1024"]
@@ -70,6 +71,66 @@ def test_what_was_asked_for_goes_first(run_here, data, english, tmp_path, words,
     assert not begins_as(tmp_path / "out", english)
 
 
+@pytest.fixture
+def labelled(monkeypatch, tmp_path, classify_bundle):
+    """The tiny classifier in the place of the shipped bundle."""
+    shutil.copytree(classify_bundle, tmp_path / "shipped" / shipped.NAME)
+    monkeypatch.setattr(shipped, "PLACES", (tmp_path / "shipped",))
+    monkeypatch.setattr(auto, "BYTES_PER_TOKEN", 2.0)
+    return tmp_path / "shipped" / shipped.NAME
+
+
+@pytest.mark.parametrize("words", [[], ["--set", "classify.pooling=mean"], ["--set", "classify.bypass=false"]])
+def test_its_encoder_alone_is_taken_though_labels_have_the_same_names(run_here, labelled, tmp_path, words):
+    rows = "text,label\n" + "The room was odd.,mixed\nThe soup was poor.,negative\n" * 8
+    (tmp_path / "new.csv").write_text(rows, encoding="utf-8")
+    done = run_here("train", tmp_path / "new.csv", "-o", tmp_path / "out", *QUICK, *BUCKETS, *words)
+    assert done.code == 0, done.err
+    assert begins_as(tmp_path / "out", labelled)
+    assert load_bundle(tmp_path / "out").head()[1].labels == ("mixed", "negative")
+
+
+def test_its_head_goes_on_where_that_is_asked_for(run_here, data, labelled, tmp_path):
+    words = ["--set", "transfer.head=keep", *QUICK, *BUCKETS]
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", *words)
+    assert done.code == 0, done.err
+    assert "the whole of" in done.err
+
+
+def test_weights_of_rows_are_for_the_heads_that_have_them(run_here, data, english, tmp_path):
+    rows = "text,label,count\n" + "The room was odd.,bad,1\nThe soup was good.,fine,2\n" * 8
+    (tmp_path / "rows.csv").write_text(rows, encoding="utf-8")
+    together = ["--task-data", f"mood={tmp_path / 'rows.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
+    done = run_here("train", *together, "--weight-column", "count", "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "train.clipp=1"], "--set train.clipp: no such setting"),
+        (["--set", "encoder.hidden_size=-3"], "--set encoder.hidden_size: found -3"),
+    ],
+)
+def test_what_is_wrong_is_said_once(run_here, data, english, tmp_path, words, said):
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", *words)
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert said in done.err
+
+
+def test_no_data_are_said_to_be_none(run_here, english, tmp_path):
+    (tmp_path / "none.txt").write_text("", encoding="utf-8")
+    done = run_here("train", tmp_path / "none.txt", "-o", tmp_path / "out")
+    assert done.code == 3
+    assert "starts" not in done.err
+
+
+def test_rates_are_tried_from_it(run_here, data, english):
+    done = run_here("train", data / "reviews.csv", "--find-lr", *QUICK[:2], *BUCKETS)
+    assert done.code == 0, done.err
+    assert "starts from the English encoder" in done.err
+
+
 def test_several_heads_start_from_it_too(run_here, data, english, tmp_path):
     together = ["--task-data", f"mood={data / 'reviews.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
     done = run_here("train", *together, "-o", tmp_path / "out", *QUICK, *BUCKETS)
@@ -84,7 +145,7 @@ def test_what_can_be_read_only_once_starts_anew_and_is_not_read(english, tmp_pat
     place = "-" if name == "-" else str(tmp_path / name)
     asked = TrainRequest(DataRequest([place], format="csv", task="classify"), tmp_path / "out", auto.AUTO)
     said = []
-    assert auto.with_start(asked, resolve_settings, said.append).encoder == FROM_SCRATCH
+    assert auto.with_start(asked, resolve_settings, ALONE, said.append)[0].encoder == FROM_SCRATCH
     shown = "standard input" if name == "-" else place
     assert said == [f"starts anew: {shown} cannot be looked at ahead; --encoder names a bundle"]
 
@@ -100,6 +161,7 @@ def test_where_none_came_all_starts_from_scratch(run_here, data, without, tmp_pa
     done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", "--epochs", 1, *tiny)
     assert done.code == 0, done.err
     assert "starts" not in done.err
+    assert load_bundle(tmp_path / "out").head()[1].training["started_from"] == "none"
 
 
 @pytest.mark.parametrize("command", ["classify", "tag", "generate", "evaluate", "info"])

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lstmtext.shipped import shipped_bundle
 from tests.benchmarks.contenders.classifying import texts_of
 from tests.benchmarks.contenders.tagging import crf_of, sentences_of
 from tests.benchmarks.data import COMMAND, BenchData, Curve
@@ -20,31 +21,39 @@ SIZES = (50, 100, 500, 1000)
 STRENGTHS = (1.0, 10.0, 100.0)
 MOST_TESTED = 5000
 """Test records, so that scoring takes no longer than training."""
-STARTS = {"lstmtext, pretrained": "auto", "lstmtext, from scratch": "none"}
-"""What each training starts from."""
+QUIET = ("-q", "--set", "train.report=false")
+STARTS = {"lstmtext, pretrained": "", "lstmtext, from scratch": "none"}
+"""What each training starts from: the encoder that is given, or nothing."""
 
 
 def run(data: BenchData, rounds: int) -> list[Result]:
+    encoder = data.encoder or shipped_bundle()
+    if encoder is None:
+        raise SystemExit("learning_curves: no bundle to start from; name one with --encoder")
     results = []
     for name, curve in data.curves.items():
         read = texts_of if curve.task == "classify" else sentences_of
         train, valid, test = ([*read(file, None)] for file in (curve.train, curve.valid, curve.test))
         if curve.train == curve.valid:  # none of its own: a part that nothing is drawn from
-            train, valid = train[: -len(train) // 10], train[-len(train) // 10 :]
+            valid = train[::10]
+            del train[::10]
         test = random.Random(0).sample(test, min(MOST_TESTED, len(test)))
         measured: dict[str, list[float]] = {}
         for size in (*(size for size in SIZES if size < len(train)), len(train)):
             for draw in range(rounds if size < len(train) else 1):
                 chosen = random.Random(1000 * size + draw).sample(train, size)
-                for kind, score in _scores(curve, data.encoder, chosen, valid, test).items():
+                for kind, score in _scores(curve, encoder, chosen, valid, test).items():
                     measured.setdefault(f"{kind}, {size}", []).append(score)
         rows = [row for kind, values in measured.items() for row in rows_of({kind: values}, higher_is_better=True)]
-        notes = [f"{len(test)} test records, {rounds} draws, all {len(train)} once"]
+        notes = [
+            f"{len(test)} test records, {rounds} draws, all {len(train)} once; seed 1",
+            f"pretrained: {encoder.name}",
+        ]
         results.append(Result(f"{CURVE}: {name}", "accuracy, %", rows, notes))
     return results
 
 
-def _scores(curve: Curve, encoder: Path | None, train: list, valid: list, test: list) -> dict[str, float]:
+def _scores(curve: Curve, encoder: Path, train: list, valid: list, test: list) -> dict[str, float]:
     """Accuracy in percent of each contender."""
     with tempfile.TemporaryDirectory() as work:
         files = [Path(work) / f"{name}.{curve.ending}" for name in ("train", "valid", "test")]
@@ -52,7 +61,7 @@ def _scores(curve: Curve, encoder: Path | None, train: list, valid: list, test: 
             file.write_text(_WRITERS[curve.task](records), encoding="utf-8")
         scores = {}
         for kind, start in STARTS.items():
-            named = encoder if encoder is not None and start == "auto" else start
+            named = start if start == "none" else encoder
             scores[kind] = _ours(files, Path(work) / "bundle", named)
         name, baseline = _BASELINES[curve.task]
         return {**scores, name: 100 * baseline(train, valid, test)}
@@ -60,7 +69,7 @@ def _scores(curve: Curve, encoder: Path | None, train: list, valid: list, test: 
 
 def _ours(files: Sequence[Path], bundle: Path, start: Path | str) -> float:
     train, valid, test = files
-    given = ["--valid", valid, "-o", bundle, "-q", "--set", "train.report=false", "--encoder", start]
+    given = ["--valid", valid, "-o", bundle, "--encoder", start, "--set", "transfer.head=new", *QUIET]
     subprocess.run([str(word) for word in (COMMAND, "train", train, *given)], check=True)
     asked = [str(word) for word in (COMMAND, "evaluate", test, "-m", bundle, "--json")]
     return 100 * float(json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)["scores"]["accuracy"])
