@@ -28,8 +28,6 @@ LEAST_ROWS = 1024
 LEAST_COLUMNS = 16
 """Of a matrix in eight bits: of a narrow one, the scales would take the room that is saved."""
 LEVELS = 127
-SCALE_BITS = 16
-"""Of a scale's fraction, so that its product with any level is exact, and the scale can be found from it again."""
 
 
 def pack(arrays: Mapping[str, Floats], precision: WeightPrecision = "float32") -> bytes:
@@ -113,10 +111,11 @@ def _in_levels(array: Floats, precision: WeightPrecision) -> bool:
 
 
 def _levels(array_NK: Floats) -> tuple[Ints, Floats]:
-    """Whole numbers up to LEVELS and the scale of each row; those of their products are the same again."""
-    fractions_N, exponents_N = np.frexp(np.abs(array_NK).max(1, initial=0.0) / np.float32(LEVELS))
-    short_N = np.ceil(np.ldexp(fractions_N, SCALE_BITS))
-    scales_N = np.ldexp(short_N, exponents_N - SCALE_BITS).astype(np.float32)
+    """Whole numbers up to LEVELS and the scale of each row; those of their products are the same again.
+
+    (Of all 2^23 fractions of a number: divided by LEVELS, multiplied and divided again, each gives its scale.)
+    """
+    scales_N = np.abs(array_NK).max(1, initial=0.0) / np.float32(LEVELS)
     whole_NK = np.round(array_NK / np.where(scales_N > 0, scales_N, 1.0)[:, None])
     levels_NK = np.clip(whole_NK, -LEVELS, LEVELS).astype(np.int8)  # of the least numbers there are, a scale is coarse
     return levels_NK, scales_N
