@@ -23,6 +23,8 @@ SCALES = ".scales"
 """Ends the name of the scales of the rows of a matrix in eight bits."""
 LENGTHS = "lengths"
 """Key of the header, for the whole lengths of such tables, as JSON."""
+TABLE = ".table_NK"
+"""Ends the name of a hash table."""
 LEAST_ROWS = 1024
 """Of a table that is written in this way."""
 LEAST_COLUMNS = 16
@@ -53,6 +55,17 @@ def pack(arrays: Mapping[str, Floats], precision: WeightPrecision = "float32") -
 def rounded(arrays: Mapping[str, Floats], precision: WeightPrecision) -> dict[str, Floats]:
     """Arrays in single precision, each of numbers that a file of the given precision can hold."""
     return {name: _rounded(array, precision) for name, array in arrays.items()}
+
+
+def thinned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
+    """Arrays whose hash tables are zero but for so many rows, those of the largest norm (Joulin et al., 2016)."""
+    found = dict(arrays)
+    for name, table_NK in arrays.items():
+        if name.endswith(TABLE) and rows < len(table_NK):
+            lightest = np.argsort(-np.linalg.norm(table_NK, axis=1), kind="stable")[rows:]
+            found[name] = table_NK.copy()
+            found[name][lightest] = 0.0
+    return found
 
 
 def unpack(path: Path, prefix: str = "") -> dict[str, Floats]:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from lstmtext import shipped
+
 COMMAND = str(Path(sys.executable).with_name("lstmtext"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": ""}
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -66,6 +68,14 @@ def prose_txt() -> str:
         for place in PLACES
         for thing in THINGS
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_shipped() -> Iterator[None]:
+    """Tests in this process know no bundle that came with the package, unless they put one in its place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shipped, "PLACES", ())
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The demo of `make demo`: trains a classifier, a tagger and a language model on data/, then uses them in pipes.
+# The demo of `make demo`: asks the English bundle that comes with lstmtext, then trains a classifier, a tagger and a
+# language model on data/ and uses them in pipes.
 set -eu
 
 show() {
@@ -7,6 +8,9 @@ show() {
     sh -c "$1"
 }
 
+show 'echo "I loved it." | lstmtext classify'
+show 'echo "Ms Haugen flew from Oslo to Lisbon ." | lstmtext tag --head upos --head ner'
+show 'lstmtext generate --prompt "The film" --max-tokens 40'
 show 'lstmtext train data/reviews.csv -o checkpoints/reviews'
 show 'lstmtext train data/entities.conll -o checkpoints/entities'
 show 'lstmtext train data/prose.txt -o checkpoints/prose --budget 45s'

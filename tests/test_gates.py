@@ -27,9 +27,11 @@ PLANTED = {
 def copy(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "lstmtext", folder / "lstmtext", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    shutil.copy(ROOT / "README.md", folder)
-    shutil.copy(ROOT / "LICENSE", folder)
+    shutil.copytree(ROOT / "checkpoints" / "en", folder / "checkpoints" / "en")
+    for name in ("README.md", "en.py"):
+        shutil.copy(ROOT / "checkpoints" / name, folder / "checkpoints")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
@@ -60,11 +62,17 @@ def test_the_wheel_trains_and_answers_in_an_environment_without_dev_packages(cop
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path / "dist", copy)
+    build = ["-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path / "dist")]
+    done = subprocess.run([sys.executable, *build], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (source,) = (tmp_path / "dist").glob("*.tar.gz")  # what is published is what the wheel is made of
+    call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path / "dist", source)
     call(sys.executable, "-m", "venv", tmp_path / "venv")
     python, lstmtext = tmp_path / "venv/bin/python", tmp_path / "venv/bin/lstmtext"
     call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *(tmp_path / "dist").glob("*.whl"))
-    small = ["--set", "encoder.hidden_size=32", "--epochs", "2", "-q"]
+    assert call(lstmtext, "classify", stdin="I loved it.\n").startswith("positive\t")
+    assert call(lstmtext, "tag", "--head", "upos", stdin="She sang .\n").splitlines()[1] == "sang\tVERB"
+    small = ["--encoder", "none", "--set", "encoder.hidden_size=32", "--epochs", "2", "-q"]
     for name, data in {"reviews": "reviews.csv", "entities": "entities.conll", "prose": "prose.txt"}.items():
         call(lstmtext, "train", ROOT / "data" / data, "-o", name, *small)
     assert call(lstmtext, "classify", "-m", "reviews", stdin="Good.\n").split("\t")[0] in ("positive", "negative")
@@ -80,6 +88,7 @@ def test_the_demo_shows_every_command_and_its_output(tmp_path):
         ["sh", "tests/demo.sh"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.lstrip().startswith('$ echo "I loved it." | lstmtext classify\npositive\t0.')
     assert "$ lstmtext train data/reviews.csv" in done.stdout
     assert "positive\t0." in done.stdout
     assert "The ferry" in done.stdout.rsplit("--max-tokens 60\n")[-1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstmtext.errors import ModelError
-from lstmtext.weights import check_length, pack, rounded, unpack
+from lstmtext.weights import check_length, pack, rounded, thinned, unpack
 
 RNG = np.random.default_rng(0)
 
@@ -92,3 +92,15 @@ def test_lengths_are_those_of_whole_arrays(arrays, tmp_path):
 def test_the_same_arrays_give_the_same_bytes(arrays):
     tables = {f"table {place}": arrays["thin"] for place in range(8)}
     assert len({pack(tables) for _ in range(20)}) == 1
+
+
+def test_of_a_hash_table_the_rows_that_weigh_most_are_kept():
+    arrays = {"bypass.table_NK": table(2000, 0.9), "output.weight": table(2000, 0.9)}
+    made = thinned(arrays, 500)
+    norms = np.linalg.norm(arrays["bypass.table_NK"], axis=1)
+    kept = made["bypass.table_NK"].any(1)
+    assert kept.sum() == 500
+    assert norms[kept].min() >= norms[~kept].max()
+    np.testing.assert_array_equal(made["bypass.table_NK"][kept], arrays["bypass.table_NK"][kept])
+    np.testing.assert_array_equal(made["output.weight"], arrays["output.weight"])
+    np.testing.assert_array_equal(thinned(arrays, 2000)["bypass.table_NK"], arrays["bypass.table_NK"])

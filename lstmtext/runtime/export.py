@@ -5,7 +5,7 @@ A graph is written operator by operator with ONNX's own LSTM, whose `sequence_le
 Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V vocabulary, L layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from onnx import TensorProto
 
-from lstmtext.bundle import Bundle, save_bundle
+from lstmtext.bundle import Bundle, Part, save_bundle
 from lstmtext.config import EncoderSettings, Settings, TaskName
 from lstmtext.runtime.graph import Graph
 from lstmtext.runtime.layers import Arrays, Layers, Precision
@@ -21,6 +21,7 @@ from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats
 from lstmtext.text.batching import MASKED
 from lstmtext.text.lexical import SHORTEST
+from lstmtext.weights import thinned
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,21 @@ def export_head(
     return graph.build()
 
 
-def export_bundle(bundle: Bundle, precision: Precision) -> None:
-    """Replace all graphs of a bundle by such of the given precision."""
+def export_bundle(bundle: Bundle, precision: Precision, rows: Mapping[str, int] | None = None) -> None:
+    """Replace all graphs of a bundle by such of the given precision.
+
+    Of the hash tables of the heads that `rows` names, so many rows are kept, in weights and graph.
+    """
     info, encoder = bundle.info, bundle.encoder_arrays()
     read = export_encoder(info.encoder, encoder, precision=precision) if info.encoder_is_read else None
     heads = {}
     for name, own in info.heads.items():
-        graph = export_head(own.task, own.settings, encoder, bundle.head_arrays(name), precision=precision)
-        heads[name] = replace(bundle.part(name), graph=graph)
+        arrays, part = bundle.head_arrays(name), bundle.part(name)
+        if rows and name in rows:
+            arrays = thinned(arrays, rows[name])
+            part = Part.of(arrays, None, own.settings.export.weights)
+        graph = export_head(own.task, own.settings, encoder, arrays, precision=precision)
+        heads[name] = replace(part, graph=graph)
     said = {"precision": precision}
     described = {name: replace(own, runtime={**own.runtime, **said}) for name, own in info.heads.items()}
     info = replace(info, heads=described, runtime={**info.runtime, **said} if read is not None else {})

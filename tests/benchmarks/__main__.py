@@ -16,6 +16,7 @@ from tests.benchmarks.report import as_markdown, read, write
 
 CASES = (
     "cold_start",
+    "shipped",
     "classifying",
     "tagging",
     "generating",

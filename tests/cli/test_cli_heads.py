@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from lstmtext.bundle import load_bundle
@@ -136,6 +137,37 @@ def test_info_and_card_have_all_heads(run_here, wide):
         assert f"settings of head '{name}'" in told
         assert f"## Head `{name}`" in (wide / "README.md").read_text()
     assert "runtime of the encoder" in told
+
+
+def test_export_keeps_some_rows_of_the_heads_that_are_named(run_here, wide, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    words = ["export", "-m", copy, "--precision", "int8", "-q"]
+
+    def rows(name):
+        return np.count_nonzero(load_bundle(copy).head_arrays(name)["bypass.table_NK"].any(1))
+
+    assert run_here(*words).code == 0  # graphs that differ by the rows alone
+    before = {name: load_bundle(copy).part(name) for name in ("ner", "upos")}
+    assert min(rows("upos"), rows("ner")) > 9
+    assert run_here(*words, "--rows", 9, "--head", "upos").code == 0
+    assert rows("upos") == 9
+    assert len(load_bundle(copy).part("upos").graph) < len(before["upos"].graph)
+    assert load_bundle(copy).part("ner") == before["ner"]
+    assert run_here(*words, "--rows", 9).code == 0
+    assert rows("ner") == 9
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--head", "upos"], 2, "--head: is for --rows; say how many rows to keep"),
+        (["--head", "none", "--rows", 5], 4, "no head 'none'; it has "),
+        (["--rows", 0], 2, "--rows"),
+    ],
+)
+def test_rows_that_cannot_be_kept_are_told(run_here, wide, words, code, said):
+    done = run_here("export", "-m", wide, "--precision", "int8", *words)
+    assert (done.code, said in done.err) == (code, True), done.err
 
 
 def test_export_makes_all_graphs_anew(run_here, run_process, wide, tmp_path):

@@ -26,11 +26,6 @@ def english(monkeypatch, tmp_path, generate_bundle):
     return tmp_path / "shipped" / shipped.NAME
 
 
-@pytest.fixture
-def without(monkeypatch, tmp_path):
-    monkeypatch.setattr(shipped, "PLACES", (tmp_path,))
-
-
 def begins_as(bundle, english):
     """Whether a bundle has the vocabulary of the shipped one."""
     return load_bundle(bundle).tokenizer.to_json() == load_bundle(english).tokenizer.to_json()
@@ -157,7 +152,7 @@ def test_data_encoded_otherwise_start_anew(run_here, data, english, tmp_path, ti
     assert "encoded was encoded with another tokenizer" in done.err
 
 
-def test_where_none_came_all_starts_from_scratch(run_here, data, without, tmp_path, tiny):
+def test_where_none_came_all_starts_from_scratch(run_here, data, tmp_path, tiny):
     done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", "--epochs", 1, *tiny)
     assert done.code == 0, done.err
     assert "starts" not in done.err
@@ -174,7 +169,7 @@ def test_commands_without_a_model_use_it(run_here, data, english, command):
         assert done.code == 0, done.err
 
 
-def test_where_none_came_a_model_must_be_named(run_here, without):
+def test_where_none_came_a_model_must_be_named(run_here):
     done = run_here("info")
     assert done.code == 2
     assert done.err == (

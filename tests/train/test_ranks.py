@@ -18,7 +18,7 @@ from tests.train.test_schedule_and_feeds import with_sizes
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
-SMALL = ["--set", "encoder.hidden_size=24", "--set", "encoder.embedding_size=16", "--threads", "1"]
+SMALL = ["--encoder", "none", "--set", "encoder.hidden_size=24", "--set", "encoder.embedding_size=16", "--threads", "1"]
 
 
 def torchrun(*words: object, processes: int = 2) -> list[str]:

@@ -25,8 +25,17 @@ from tests.train.test_loop import start
 
 DATA = Path(__file__).parent.parent.parent / "data"
 FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
-LARGER = ["--set", "encoder.hidden_size=64", "--set", "encoder.embedding_size=64", "--threads", "1"]
-SMALL = ["--set", "encoder.hidden_size=24", "--set", "encoder.embedding_size=16", "--threads", "1"]
+LARGER = [
+    "--encoder",
+    "none",
+    "--set",
+    "encoder.hidden_size=64",
+    "--set",
+    "encoder.embedding_size=64",
+    "--threads",
+    "1",
+]
+SMALL = ["--encoder", "none", "--set", "encoder.hidden_size=24", "--set", "encoder.embedding_size=16", "--threads", "1"]
 
 
 def bundle_of(folder: Path) -> dict[str, bytes]:

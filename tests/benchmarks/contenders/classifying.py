@@ -16,11 +16,11 @@ def texts_of(path, count):
     return [(record.text, record.label) for record in records]
 
 
-def prepare(kind, train, test, count, bundle=None, precision="int8"):
+def prepare(kind, train, test, count, bundle=None, precision="int8", head=None):
     """Work, number of words, and what else to report."""
     texts = [text for text, _ in texts_of(test, count)]
     makers = {
-        "lstmtext": lambda: _ours(bundle, precision),
+        "lstmtext": lambda: _ours(bundle, precision, head),
         "torch": lambda: _torch(bundle),
         "products": lambda: _products(bundle),
         "spacy": lambda: _spacy(texts_of(train, 400)),
@@ -31,16 +31,16 @@ def prepare(kind, train, test, count, bundle=None, precision="int8"):
     return lambda: answer(texts), sum(len(text.split()) for text in texts), {}
 
 
-def _ours(folder, precision):
+def _ours(folder, precision, head):
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.export import export_bundle
     from lstmtext.runtime.predictors import TextPredictor
 
     bundle = load_bundle(Path(folder))
-    if bundle.head()[1].runtime["precision"] != precision:
+    if precision and bundle.head(head)[1].runtime["precision"] != precision:
         export_bundle(bundle, precision)
         bundle = load_bundle(Path(folder))
-    predictor = TextPredictor(bundle, *bundle.head())
+    predictor = TextPredictor(bundle, *bundle.head(head))
 
     def answer(texts):
         chunks = (texts[place : place + CHUNK] for place in range(0, len(texts), CHUNK))

@@ -1,0 +1,94 @@
+"""The bundle that comes with the package: whole, small enough, and the default of every command that reads one."""
+
+import json
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+
+from lstmtext.bundle import load_bundle
+
+ROOT = Path(__file__).parent.parent
+ENGLISH = ROOT / "checkpoints" / "en"
+DATA = ROOT.parent / "shared" / "data"
+MOST_BYTES = 25_000_000
+SETS = {"SST-2 test": ("sentiment", "sst2/test.tsv"), "EWT test": ("upos", "ewt/en_ewt-ud-test.conllu")}
+
+
+def test_it_is_small_enough_and_has_all_heads():
+    files = [path.read_bytes() for path in ENGLISH.rglob("*") if path.is_file()]
+    assert sum(len(zlib.compress(content)) for content in files) <= MOST_BYTES  # as in a wheel, and in git
+    heads = {name: own.task for name, own in load_bundle(ENGLISH).info.heads.items()}
+    assert heads == {"sentiment": "classify", "upos": "tag", "ner": "tag", "lm": "generate"}
+
+
+def test_it_names_no_path_of_the_machine_that_made_it():
+    text = (ENGLISH / "bundle.json").read_text() + (ENGLISH / "README.md").read_text()
+    assert not re.search(r"[\s\"'](/\w|\.\./|~/|[A-Z]:\\)|(?<![\w:/.])/(tmp|home|root|work|Users)\b", text)
+
+
+def test_an_opinion_is_understood_with_no_word_of_a_model(run_process):
+    texts = {
+        "I loved every minute of it.": "positive",
+        "What a waste of time.": "negative",
+        "The food was cold and the waiter was rude.": "negative",
+        "Great acting and a wonderful story!": "positive",
+        "it is n't funny , and it never ends .": "negative",
+    }
+    done = run_process("classify", given="\n".join(texts).encode())
+    assert (done.code, done.err) == (0, "")
+    assert [line.split("\t")[0] for line in done.out.decode().splitlines()] == list(texts.values())
+
+
+def test_words_have_classes_and_names(run_process):
+    done = run_process("tag", "--head", "upos", "--head", "ner", given=b"Ms Haugen flew to Lisbon .\n")
+    assert done.code == 0, done.err
+    wanted = "Ms PROPN B-PER Haugen PROPN I-PER flew VERB O to ADP O Lisbon PROPN B-LOC . PUNCT O"
+    assert " ".join(done.out.decode().split()) == wanted
+
+
+def test_text_goes_on_from_a_prompt(run_process):
+    done = run_process("generate", "--prompt", "The film", "--max-tokens", "30")
+    assert done.code == 0, done.err
+    assert done.out.startswith(b"The film")
+    assert len(set(re.findall(rb"\w+", done.out))) > 8
+
+
+def test_what_it_is_can_be_asked(run_process):
+    done = run_process("info", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["heads"].keys() == {"sentiment", "upos", "ner", "lm"}
+
+
+def test_the_card_says_what_users_must_know():
+    card = (ENGLISH / "README.md").read_text()
+    for title in ("Data", "Scores", "What it is bad at", "Known biases", "How it was made"):
+        assert f"\n## {title}\n" in card
+    for name in ("IMDb", "SST-2", "EWT", "Broad Twitter Corpus", "WNUT-17", "Gutenberg", "newswire", "licence"):
+        assert name in card
+    rows = re.findall(r"^\| (.+) \| (?:accuracy|span_f1) \| [0-9.]+ \|$", card, re.MULTILINE)
+    assert {"SST-2 test", "IMDb test", "EWT test", "Broad Twitter Corpus test"} <= set(rows)
+    assert re.findall("^## Head `(.+)`", card, re.MULTILINE) == list(load_bundle(ENGLISH).info.heads)
+
+
+def test_its_language_is_the_one_that_others_are_compared_with():
+    from lstmtext.shipped import BYTES_PER_TOKEN
+    from lstmtext.train.auto import bytes_per_token
+
+    texts = (ROOT / "data" / "prose.txt").read_text().split("\n\n")
+    assert bytes_per_token(load_bundle(ENGLISH).tokenizer, texts) == pytest.approx(BYTES_PER_TOKEN, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+@pytest.mark.skipif(not DATA.exists(), reason="the development data do not stand beside the project")
+@pytest.mark.parametrize("name", SETS)
+def test_the_scores_of_the_card_are_its_own(run_process, name):
+    head, path = SETS[name]
+    done = run_process("evaluate", DATA / path, "--head", head, "--json")
+    assert done.code == 0, done.err
+    said = re.search(rf"\| {name} \| accuracy \| ([0-9.]+) \|", (ENGLISH / "README.md").read_text())
+    assert 100 * json.loads(done.out)["scores"]["accuracy"] == pytest.approx(
+        float(said[1]), abs=0.3
+    )  # other processors round otherwise
