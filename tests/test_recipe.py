@@ -42,6 +42,14 @@ def test_natural_form_joins_them(recipe, written, natural):
     assert recipe.natural(written) == natural
 
 
+def test_long_documents_come_in_pieces_of_whole_lines(recipe):
+    text = "\n".join(f"line {number} " + "x" * (number % 300) for number in range(500))
+    made = list(recipe.pieces(text))
+    assert "\n".join(made) == text
+    assert all(recipe.PIECE < len(piece) <= recipe.PIECE + 400 for piece in made[:-1])
+    assert list(recipe.pieces("short")) == ["short"]
+
+
 def test_the_card_keeps_what_people_wrote_and_has_the_scores_of_the_bundle(recipe, tmp_path):
     card = tmp_path / "en" / "README.md"
     card.parent.mkdir()

@@ -5,7 +5,7 @@ A graph is written operator by operator with ONNX's own LSTM, whose `sequence_le
 Letters: B batch, T tokens, W words, F features, H hidden, K labels or tags, V vocabulary, L layers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -69,12 +69,19 @@ def export_head(
     return graph.build()
 
 
-def export_bundle(bundle: Bundle, precision: Precision, rows: Mapping[str, int] | None = None) -> None:
+def export_bundle(
+    bundle: Bundle,
+    precision: Precision,
+    rows: Mapping[str, int] | None = None,
+    dropped: Collection[str] = (),
+) -> None:
     """Replace all graphs of a bundle by such of the given precision.
 
-    Of the hash tables of the heads that `rows` names, so many rows are kept, in weights and graph.
+    Of the hash tables of the heads that `rows` names, so many rows are kept, in weights and graph. Of a head that is
+    dropped, nothing is.
     """
-    info, encoder = bundle.info, bundle.encoder_arrays()
+    left = {name: own for name, own in bundle.info.heads.items() if name not in dropped}
+    info, encoder = replace(bundle.info, heads=left), bundle.encoder_arrays()
     read = export_encoder(info.encoder, encoder, precision=precision) if info.encoder_is_read else None
     heads = {}
     for name, own in info.heads.items():

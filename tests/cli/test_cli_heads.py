@@ -157,15 +157,31 @@ def test_export_keeps_some_rows_of_the_heads_that_are_named(run_here, wide, tmp_
     assert rows("ner") == 9
 
 
+def test_export_drops_heads_for_good_and_keeps_the_others_as_they_are(run_here, wide, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    words = ["export", "-m", copy, "--precision", "int8", "-q"]
+    assert run_here(*words).code == 0
+    before = {name: load_bundle(copy).part(name) for name in (None, "ner")}
+    assert run_here(*words, "--drop", "upos", "--drop", "labels").code == 0
+    bundle = load_bundle(copy)
+    assert list(bundle.info.heads) == ["ner"]
+    assert {name: bundle.part(name) for name in (None, "ner")} == before
+    assert not [path for path in copy.iterdir() if "upos" in path.name or "labels" in path.name]
+    assert "## Head `upos`" not in (copy / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (["--drop", "none"], 4, "no head 'none'; it has "),
+        (["--drop", "labels", "--drop", "upos", "--drop", "ner"], 2, "names all heads of"),
+        (["--drop", "upos", "--head", "upos", "--rows", 5], 2, "--head upos: is dropped; leave one of the two out"),
         (["--head", "upos"], 2, "--head: is for --rows; say how many rows to keep"),
         (["--head", "none", "--rows", 5], 4, "no head 'none'; it has "),
         (["--rows", 0], 2, "--rows"),
     ],
 )
-def test_rows_that_cannot_be_kept_are_told(run_here, wide, words, code, said):
+def test_what_cannot_be_exported_is_told(run_here, wide, words, code, said):
     done = run_here("export", "-m", wide, "--precision", "int8", *words)
     assert (done.code, said in done.err) == (code, True), done.err
 
