@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.cases.learning_curves import Scores
 from tests.benchmarks.measure import rows_of
 from tests.benchmarks.report import as_summary, read
 
@@ -23,6 +24,16 @@ def test_a_ratio_is_the_median_of_the_ratios_of_the_rounds():
 def test_the_readme_quotes_the_results_that_are_kept():
     summary = as_summary(read(ROOT / "tests" / "benchmarks" / "results"))
     assert summary in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_learning_curves_that_were_cut_short_go_on_with_what_they_have(tmp_path):
+    file, key = tmp_path / "out" / "scores.jsonl", ("SST-2", 50, 0, "n-grams")
+    assert Scores(file, "en").of(key, lambda: 57.5) == 57.5
+    assert Scores(file, "en").of(key, lambda: 0.0) == 57.5
+    assert Scores(file, "lm").of(key, lambda: 60.0) == 60.0  # another encoder
+    assert Scores(file, "en").of(("SST-2", 50, 1, "n-grams"), lambda: 58.0) == 58.0  # another draw
+    Scores(file, "en").forget()
+    assert Scores(file, "en").of(key, lambda: 0.0) == 0.0
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def main() -> None:
     results = read(asked.out) if (asked.out / "results.json").exists() else []
     with tempfile.TemporaryDirectory() as work:
         data = BenchData.samples(Path(work)) if asked.samples else BenchData.find(asked.data, Path(work))
-        data = replace(data, encoder=asked.encoder)
+        data = replace(data, encoder=asked.encoder, scores=asked.out / "learning_curves.jsonl")
         for name in asked.cases or CASES:
             case = importlib.import_module(f"tests.benchmarks.cases.{name}")
             for result in case.run(data, asked.rounds):

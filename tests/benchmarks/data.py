@@ -44,6 +44,8 @@ class BenchData:
     work: Path
     encoder: Path | None = None
     """A bundle that learning curves start from."""
+    scores: Path = ROOT / "build" / "benchmarks" / "learning_curves.jsonl"
+    """What a run of the learning curves that was cut short has measured."""
 
     @classmethod
     def find(cls, folder: Path | None, work: Path) -> "BenchData":
@@ -61,8 +63,8 @@ class BenchData:
             tuple(sorted((found / "text").glob("*.txt.gz"))),
             {
                 "SST-2": Curve("classify", *(found / f"sst2/{part}.tsv" for part in ("train", "dev", "test"))),
-                "IMDb": Curve("classify", *(found / f"imdb/{part}.jsonl.gz" for part in ("train", "train", "test"))),
                 "EWT": Curve("tag", *(found / f"ewt/en_ewt-ud-{part}.conllu" for part in ("train", "dev", "test"))),
+                "IMDb": Curve("classify", *(found / f"imdb/{part}.jsonl.gz" for part in ("train", "train", "test"))),
             },
             work,
         )

@@ -8,7 +8,8 @@ import json
 import random
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from lstmtext.shipped import shipped_bundle
@@ -19,60 +20,91 @@ from tests.benchmarks.measure import CURVE, Result, rows_of
 
 SIZES = (50, 100, 500, 1000)
 STRENGTHS = (1.0, 10.0, 100.0)
-MOST_TESTED = 5000
-"""Test records, so that scoring takes no longer than training."""
+MOST_VALID, MOST_TESTED = 300, 2000
+"""Records to choose the epoch and to score on, so that both take no longer than learning from a few."""
 QUIET = ("-q", "--set", "train.report=false")
 STARTS = {"lstmtext, pretrained": "", "lstmtext, from scratch": "none"}
 """What each training starts from: the encoder that is given, or nothing."""
 
 
-def run(data: BenchData, rounds: int) -> list[Result]:
+def run(data: BenchData, rounds: int) -> Iterator[Result]:
     encoder = data.encoder or shipped_bundle()
     if encoder is None:
         raise SystemExit("learning_curves: no bundle to start from; name one with --encoder")
-    results = []
+    known = Scores(data.scores, encoder.name)
     for name, curve in data.curves.items():
         read = texts_of if curve.task == "classify" else sentences_of
         train, valid, test = ([*read(file, None)] for file in (curve.train, curve.valid, curve.test))
         if curve.train == curve.valid:  # none of its own: a part that nothing is drawn from
             valid = train[::10]
             del train[::10]
-        test = random.Random(0).sample(test, min(MOST_TESTED, len(test)))
+        valid, test = (_some(records, most) for records, most in ((valid, MOST_VALID), (test, MOST_TESTED)))
         measured: dict[str, list[float]] = {}
         for size in (*(size for size in SIZES if size < len(train)), len(train)):
             for draw in range(rounds if size < len(train) else 1):
                 chosen = random.Random(1000 * size + draw).sample(train, size)
-                for kind, score in _scores(curve, encoder, chosen, valid, test).items():
-                    measured.setdefault(f"{kind}, {size}", []).append(score)
+                for kind, score in _contenders(curve, encoder, chosen, valid, test).items():
+                    own = known.of((name, kind, size, draw), score)
+                    measured.setdefault(f"{kind}, {size}", []).append(own)
         rows = [row for kind, values in measured.items() for row in rows_of({kind: values}, higher_is_better=True)]
         notes = [
-            f"{len(test)} test records, {rounds} draws, all {len(train)} once; seed 1",
+            f"{len(valid)} validation and {len(test)} test records, {rounds} draws, all {len(train)} once; seed 1",
             f"pretrained: {encoder.name}",
         ]
-        results.append(Result(f"{CURVE}: {name}", "accuracy, %", rows, notes))
-    return results
+        yield Result(f"{CURVE}: {name}", "accuracy, %", rows, notes)
+    known.forget()
 
 
-def _scores(curve: Curve, encoder: Path, train: list, valid: list, test: list) -> dict[str, float]:
-    """Accuracy in percent of each contender."""
+def _some(records: list, most: int) -> list:
+    return random.Random(0).sample(records, min(most, len(records)))
+
+
+class Scores:
+    """Scores that are kept as soon as they are measured, for this takes hours: who runs it again goes on.
+
+    Once all are there the file is removed, and the next run measures anew.
+    """
+
+    def __init__(self, file: Path, encoder: str) -> None:
+        self._file, self._encoder = file, encoder
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        self._known = {tuple(key): score for key, score in map(json.loads, lines)}
+
+    def of(self, key: tuple[str | int, ...], measure: Callable[[], float]) -> float:
+        """The score that is known, or else measured now."""
+        key = (self._encoder, *key)
+        if key not in self._known:
+            self._known[key] = measure()
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps([key, self._known[key]]) + "\n")
+        return self._known[key]
+
+    def forget(self) -> None:
+        self._file.unlink(missing_ok=True)
+
+
+def _contenders(curve: Curve, encoder: Path, train: list, valid: list, test: list) -> dict[str, Callable[[], float]]:
+    """What measures each contender's accuracy, in percent."""
+    records = {"train": train, "valid": valid, "test": test}
+    name, baseline = _BASELINES[curve.task]
+    ours = {
+        kind: partial(_ours, curve, records, start if start == "none" else encoder) for kind, start in STARTS.items()
+    }
+    return {**ours, name: lambda: 100 * baseline(train, valid, test)}
+
+
+def _ours(curve: Curve, records: Mapping[str, list], start: Path | str) -> float:
     with tempfile.TemporaryDirectory() as work:
-        files = [Path(work) / f"{name}.{curve.ending}" for name in ("train", "valid", "test")]
-        for file, records in zip(files, (train, valid, test), strict=True):
-            file.write_text(_WRITERS[curve.task](records), encoding="utf-8")
-        scores = {}
-        for kind, start in STARTS.items():
-            named = start if start == "none" else encoder
-            scores[kind] = _ours(files, Path(work) / "bundle", named)
-        name, baseline = _BASELINES[curve.task]
-        return {**scores, name: 100 * baseline(train, valid, test)}
-
-
-def _ours(files: Sequence[Path], bundle: Path, start: Path | str) -> float:
-    train, valid, test = files
-    given = ["--valid", valid, "-o", bundle, "--encoder", start, "--set", "transfer.head=new", *QUIET]
-    subprocess.run([str(word) for word in (COMMAND, "train", train, *given)], check=True)
-    asked = [str(word) for word in (COMMAND, "evaluate", test, "-m", bundle, "--json")]
-    return 100 * float(json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)["scores"]["accuracy"])
+        files = {part: Path(work) / f"{part}.{curve.ending}" for part in records}
+        for part, file in files.items():
+            file.write_text(_WRITERS[curve.task](records[part]), encoding="utf-8")
+        bundle = Path(work) / "bundle"
+        given = ["--valid", files["valid"], "-o", bundle, "--encoder", start, "--set", "transfer.head=new", *QUIET]
+        subprocess.run([str(word) for word in (COMMAND, "train", files["train"], *given)], check=True)
+        asked = [str(word) for word in (COMMAND, "evaluate", files["test"], "-m", bundle, "--json")]
+        answer = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+    return 100 * float(answer["scores"]["accuracy"])
 
 
 def _as_tsv(records: list) -> str:
