@@ -1,6 +1,6 @@
 """`lstmtext train`: data to a bundle."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,8 +57,17 @@ Resume = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
 
+NOT_TOGETHER = {"data", "valid", "task", "head", "replay", "adapt_on", "add_to"}
+"""What does not go with heads that train together."""
+OF_THE_RUN = {
+    "output", "task", "format_name", "text_column", "label_column", "tag_column", "weight_column", "head", "replay",
+    "encoder", "adapt_on", "add_to", "task_data", "valid_data",
+}  # fmt: skip
+"""What a training that goes on has from its beginning."""
+
 
 def train(
+    context: typer.Context,
     data: Data = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the bundle to write.")] = None,
     valid: options.Valid = None,
@@ -134,13 +143,7 @@ def train(
     def request(output: Path) -> TrainRequest:
         columns = Columns(text_column, label_column, tag_column, weight_column)
         if task_data or valid_data:
-            _refuse(
-                "--task-data", "leave it out, or train one head",
-                {
-                    "DATA": data, "--valid": valid, "--task": task, "--head": head, "--replay": replay,
-                    "--adapt-on": adapt_on, "--add-to": add_to,
-                },
-            )  # fmt: skip
+            _refuse(context, NOT_TOGETHER, "--task-data", "leave it out, or train one head")
             together = options.joint_requests(task_data or [], valid_data or [], format_name, columns)
             return TrainRequest(next(iter(together.values())), output, encoder, together=together)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
@@ -155,15 +158,7 @@ def train(
             output = _given(output or add_to, "-o/--output")
             start_training(request(output), settings_of, progress, progress.remark, log_dir=log_dir)
         else:
-            _refuse(
-                "--resume", "the run has its own; train anew without it",
-                {
-                    "-o/--output": output, "--task": task, "--format": format_name, "--text-column": text_column,
-                    "--label-column": label_column, "--tag-column": tag_column, "--weight-column": weight_column,
-                    "--head": head, "--replay": replay, "--encoder": None if encoder == "auto" else encoder,
-                    "--adapt-on": adapt_on, "--add-to": add_to, "--task-data": task_data, "--valid-data": valid_data,
-                },
-            )  # fmt: skip
+            _refuse(context, OF_THE_RUN, "--resume", "the run has its own; train anew without it")
             resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)
             output = resuming(progress, progress.remark, log_dir=log_dir)
     remark(f"saved {output}", quiet=quiet)
@@ -187,8 +182,10 @@ def _given(value: Value | None, name: str) -> Value:
     return value
 
 
-def _refuse(flag: str, hint: str, given: Mapping[str, object]) -> None:
-    """Raise UsageError for an option that does not go with another."""
-    for name, value in given.items():
-        if value is not None:
-            raise UsageError(name, f"cannot be had with {flag}", hint=hint)
+def _refuse(context: typer.Context, names: Collection[str], flag: str, hint: str) -> None:
+    """Raise UsageError for a parameter that was given and does not go with a flag."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            given = parameter.name.upper() if parameter.param_type_name == "argument" else "/".join(parameter.opts)
+            raise UsageError(given, f"cannot be had with {flag}", hint=hint)
