@@ -1,11 +1,19 @@
-"""The recipe of the shipped bundle: the two ways of writing that it makes of its texts, and how it keeps the card."""
+"""The recipe of the shipped bundle: its two ways of writing, how it keeps the card, and all of it on small data."""
 
+import csv
+import gzip
 import importlib.util
+import json
+import os
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "checkpoints" / "en.py"
+from lstmtext.bundle import load_bundle
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "checkpoints" / "en.py"
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +79,61 @@ def test_a_step_is_done_again_only_where_it_was_cut_short(recipe, tmp_path):
     (tmp_path / ".runs" / "lm").mkdir(parents=True)
     recipe.make(tmp_path / "lm", lambda: done.append("cut short"))
     assert done == ["new", "cut short"]
+
+
+@pytest.fixture
+def small_data(tmp_path):
+    """A folder with the layout of the data that the recipe reads, made of the samples."""
+    rows = list(csv.DictReader((ROOT / "data" / "reviews.csv").read_text(encoding="utf-8").splitlines()))[:60]
+    tagged = (ROOT / "data" / "entities.conll").read_text(encoding="utf-8").split("\n\n")[:30]
+    prose = (ROOT / "data" / "prose.txt").read_text(encoding="utf-8")[:6000]
+    kinds = {"PER": "person", "LOC": "location", "ORG": "group"}
+
+    def put(name, text):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+
+    for part in ("train", "test"):
+        put(f"imdb/{part}.jsonl.gz", "".join(json.dumps(row) + "\n" for row in rows))
+    put("imdb/unlabelled.txt.gz", "".join(f"{row['text']}<br />Indeed.\n" for row in rows))
+    for part in ("train", "dev", "test", "phrases"):
+        put(f"sst2/{part}.tsv", "label\ttext\n" + "".join(f"{row['label']}\t{row['text']}\n" for row in rows))
+    for name in ("books", "news"):
+        put(f"text/{name}.txt.gz", prose)
+    for part in ("train", "dev", "test"):
+        put(f"btc/{part}.conll", "\n\n".join(tagged))
+        rare = "\n\n".join(tagged)
+        for kind, written in kinds.items():
+            rare = rare.replace(f"-{kind}", f"-{written}")
+        put(f"wnut17/{part}.conll", rare)
+        put(f"ewt/en_ewt-ud-{part}.conllu", "\n".join(map(_as_conllu, tagged)) + "\n")
+    return tmp_path / "data"
+
+
+def _as_conllu(sentence):
+    words = [line.split("\t") for line in sentence.split("\n") if line]
+    classes = ("NOUN" if tag == "O" else "PROPN" for _, tag in words)
+    places = enumerate(zip(words, classes, strict=True), 1)
+    return "".join(f"{n}\t{word}\t_\t{name}" + "\t_" * 6 + "\n" for n, ((word, _), name) in places)
+
+
+@pytest.mark.slow
+def test_the_recipe_makes_a_bundle_of_all_heads_and_its_card(recipe, small_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}")
+    small = " --epochs 1 --budget 60s --set train.report=false"
+    monkeypatch.setattr(recipe, "HELD_OUT", 10)
+    monkeypatch.setattr(recipe, "EVERY", 5)
+    monkeypatch.setattr(recipe, "LANGUAGE_MODEL", recipe.LANGUAGE_MODEL + small + " --set encoder.hidden_size=16")
+    monkeypatch.setattr(recipe, "TOGETHER", recipe.TOGETHER + small)
+    monkeypatch.setattr(recipe, "ANEW", {head: words + small for head, words in recipe.ANEW.items()})
+    recipe.main(small_data, tmp_path / "work")
+    bundle = load_bundle(tmp_path / "work" / "en")
+    assert set(bundle.info.heads) == {"sentiment", "upos", "ner", "lm"}
+    assert bundle.info.heads["ner"].labels == load_bundle(SOURCE.parent / "en").info.heads["ner"].labels
+    assert {bundle.info.heads[name].training["encoder"] for name in recipe.ANEW} == {"frozen"}
+    card = (tmp_path / "work" / "en" / "README.md").read_text(encoding="utf-8")
+    assert "| WNUT-17 test, its kinds as above | span_f1 |" in card
+    made = (tmp_path / "work" / "en" / "bundle.json").stat().st_mtime_ns
+    recipe.main(small_data, tmp_path / "work")  # all is there: it is only scored again
+    assert (tmp_path / "work" / "en" / "bundle.json").stat().st_mtime_ns == made
