@@ -95,6 +95,11 @@ class Bundle:
         name = ENCODER if head is None else head_file(head)
         return self.folder / (name + GRAPH_END) if head is not None or self.info.encoder_is_read else None
 
+    def card(self) -> str:
+        """Its README, which people may have edited or removed."""
+        path = self.folder / CARD
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
     def encoder_arrays(self) -> dict[str, Floats]:
         """Weights of the encoder."""
         return unpack(self.folder / (ENCODER + WEIGHTS_END))
@@ -152,8 +157,13 @@ def load_bundle(folder: Path) -> Bundle:
     return bundle
 
 
-def save_bundle(folder: Path, info: BundleInfo, tokenizer: Tokenizer, encoder: Part, heads: Mapping[str, Part]) -> None:
-    """Write a bundle beside its place and rename it there; an older bundle stays until the new one is whole."""
+def save_bundle(
+    folder: Path, info: BundleInfo, tokenizer: Tokenizer, encoder: Part, heads: Mapping[str, Part], card: str = ""
+) -> None:
+    """Write a bundle beside its place and rename it there; an older bundle stays until the new one is whole.
+
+    Of a `card` that was there, what people wrote stays.
+    """
     parts = {ENCODER: encoder} | {head_file(name): part for name, part in heads.items()}
     contents = {TOKENIZER: tokenizer.to_json().encode()}
     for name, part in parts.items():
@@ -164,7 +174,7 @@ def save_bundle(folder: Path, info: BundleInfo, tokenizer: Tokenizer, encoder: P
     with replacing(folder, is_old=is_bundle) as fresh:
         for name, content in contents.items():
             (fresh / name).write_bytes(content)
-        (fresh / CARD).write_text(model_card(folder.name, info), encoding="utf-8", errors="backslashreplace")
+        (fresh / CARD).write_text(model_card(folder.name, info, card), encoding="utf-8", errors="backslashreplace")
         files = {name: _digest(fresh / name) for name in contents}  # a card may be edited
         (fresh / DESCRIPTION).write_text(
             json.dumps(

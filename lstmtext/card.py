@@ -9,9 +9,18 @@ if TYPE_CHECKING:
     from lstmtext.description import BundleInfo, HeadInfo
 
 
-def model_card(name: str, info: "BundleInfo") -> str:
-    """The bundle's README: each head with what it was trained on, then the encoder."""
-    lines = [f"# {name}", "", f"A model of [lstmtext](https://pypi.org/project/lstmtext) {__version__}.", ""]
+WRITTEN = "\n## Head `"
+"""Where the part of a card begins that is written anew with the bundle; before it, people may write."""
+
+
+def model_card(name: str, info: "BundleInfo", former: str = "") -> str:
+    """The bundle's README: each head with what it was trained on, then the encoder.
+
+    Before them stands what stood there in a former card.
+    """
+    kept, written, _ = former.partition(WRITTEN)
+    usual = f"# {name}\n\nA model of [lstmtext](https://pypi.org/project/lstmtext) {__version__}.\n"
+    lines = [kept if written else usual]
     for head, own in info.heads.items():
         lines += _head(name, head, own, alone=len(info.heads) == 1)
     encoder, every = info.encoder, info.parameters + sum(own.parameters for own in info.heads.values())

@@ -1,7 +1,7 @@
 """Named arrays on disk: safetensors, in single, half or eight-bit precision, without the rows of a table that are zero.
 
 Most rows of a hash table stand for no feature of the training data. A table of which that is true is written as its
-other rows and their numbers; its length stands in the header. In eight bits, a wide matrix is written as whole numbers
+other rows and their numbers; its length stands in the header; In eight bits, a wide matrix is written as whole numbers
 and a scale for each row, and everything else in half precision. Reading gives the same array again.
 Letters: N rows of a table, M rows that are written, K columns.
 """
@@ -25,6 +25,8 @@ LENGTHS = "lengths"
 """Key of the header, for the whole lengths of such tables, as JSON."""
 TABLE = ".table_NK"
 """Ends the name of a hash table."""
+IDF = ".idf_N"
+"""Ends the name of what its rows are multiplied with, where there is such."""
 LEAST_ROWS = 1024
 """Of a table that is written in this way."""
 LEAST_COLUMNS = 16
@@ -57,14 +59,22 @@ def rounded(arrays: Mapping[str, Floats], precision: WeightPrecision) -> dict[st
     return {name: _rounded(array, precision) for name, array in arrays.items()}
 
 
-def thinned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
-    """Arrays whose hash tables are zero but for so many rows, those of the largest norm (Joulin et al., 2016)."""
+def filled_rows(arrays: Mapping[str, Floats]) -> int:
+    """How many rows of hash tables are not zero."""
+    return sum(int(np.count_nonzero(array.any(1))) for name, array in arrays.items() if name.endswith(TABLE))
+
+
+def pruned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
+    """Arrays whose hash tables are zero but for so many rows, those of the largest norm (Joulin et al., 2016).
+
+    Where rows are multiplied with something as they are read, it is the norm of the product.
+    """
     found = dict(arrays)
-    for name, table_NK in arrays.items():
-        if name.endswith(TABLE) and rows < len(table_NK):
-            lightest = np.argsort(-np.linalg.norm(table_NK, axis=1), kind="stable")[rows:]
-            found[name] = table_NK.copy()
-            found[name][lightest] = 0.0
+    for name, array in arrays.items():
+        if name.endswith(TABLE) and rows < len(array):
+            weighs_N = np.linalg.norm(array, axis=1) * arrays.get(name.removesuffix(TABLE) + IDF, 1.0)
+            found[name] = array.copy()
+            found[name][np.argsort(-weighs_N, kind="stable")[rows:]] = 0.0
     return found
 
 

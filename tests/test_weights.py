@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstmtext.errors import ModelError
-from lstmtext.weights import check_length, pack, rounded, thinned, unpack
+from lstmtext.weights import check_length, pack, pruned, rounded, unpack
 
 RNG = np.random.default_rng(0)
 
@@ -96,11 +96,17 @@ def test_the_same_arrays_give_the_same_bytes(arrays):
 
 def test_of_a_hash_table_the_rows_that_weigh_most_are_kept():
     arrays = {"bypass.table_NK": table(2000, 0.9), "output.weight": table(2000, 0.9)}
-    made = thinned(arrays, 500)
+    made = pruned(arrays, 500)
     norms = np.linalg.norm(arrays["bypass.table_NK"], axis=1)
     kept = made["bypass.table_NK"].any(1)
     assert kept.sum() == 500
     assert norms[kept].min() >= norms[~kept].max()
     np.testing.assert_array_equal(made["bypass.table_NK"][kept], arrays["bypass.table_NK"][kept])
     np.testing.assert_array_equal(made["output.weight"], arrays["output.weight"])
-    np.testing.assert_array_equal(thinned(arrays, 2000)["bypass.table_NK"], arrays["bypass.table_NK"])
+    np.testing.assert_array_equal(pruned(arrays, 2000)["bypass.table_NK"], arrays["bypass.table_NK"])
+
+
+def test_rows_that_are_multiplied_as_they_are_read_weigh_as_their_product():
+    arrays = {"bypass.table_NK": np.ones((2000, 2), np.float32), "bypass.idf_N": np.linspace(1, 9, 2000)}
+    kept = pruned(arrays, 500)["bypass.table_NK"].any(1)
+    assert np.flatnonzero(kept).tolist() == [*range(1500, 2000)]

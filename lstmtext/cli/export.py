@@ -1,12 +1,16 @@
 """`lstmtext export`: the graph of a bundle anew, in another precision."""
 
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lstmtext.cli import options
 from lstmtext.cli.streams import remark
-from lstmtext.errors import UsageError
+from lstmtext.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from lstmtext.bundle import Bundle
 
 PRECISIONS = ("float32", "int8")
 
@@ -27,8 +31,8 @@ def export(
     r"""Make the graph that a bundle runs on anew, from its weights.
 
     int8 is faster and smaller; `lstmtext info` shows what it cost when the bundle was trained. --rows makes a bundle
-    smaller for good, of the heads that --head names or of all: evaluate shows what that cost. So does --drop, which
-    also makes room for a head that `train --add-to` trains anew.
+    smaller for good, of the heads that --head names or of all: evaluate shows what that cost. Of a tagger, weights and
+    graph shrink, of a classifier the weights alone. --drop makes room for a head that `train --add-to` trains anew.
 
     \b
     lstmtext export -m checkpoints/reviews --precision float32
@@ -36,19 +40,49 @@ def export(
     lstmtext export -m checkpoints/both --precision int8 --drop ner
     """
     from lstmtext.bundle import load_bundle
+    from lstmtext.folders import alone_with
     from lstmtext.runtime.export import export_bundle
 
     options.chosen("--precision", precision, PRECISIONS)
     if head and rows is None:
         raise UsageError("--head", "is for --rows", hint="say how many rows to keep")
-    bundle = load_bundle(model)
-    dropped = {bundle.head(name)[0] for name in drop or ()}
-    left = [name for name in bundle.info.heads if name not in dropped]
-    if not left:
-        raise UsageError("--drop", f"names all heads of {model}", hint="keep one, or delete the folder")
-    chosen = [bundle.head(name)[0] for name in head] if head else left
-    if both := dropped.intersection(chosen):
-        raise UsageError(f"--head {min(both)}", "is dropped", hint="leave one of the two out")
-    kept = dict.fromkeys(chosen, rows) if rows is not None else {}
-    export_bundle(bundle, "int8" if precision == "int8" else "float32", kept, dropped)
+    load_bundle(model)  # a lock beside a folder that is no bundle would be in the way
+    with alone_with(model):
+        bundle = load_bundle(model)
+        left = _left(bundle, drop or ())
+        kept = {} if rows is None else dict.fromkeys(_to_prune(bundle, left, head or ()), rows)
+        dropped = bundle.info.heads.keys() - left
+        said = export_bundle(bundle, "int8" if precision == "int8" else "float32", rows=kept, dropped=dropped)
+    for line in said:
+        remark(line, quiet=quiet)
     remark(f"saved {model} in {precision}", quiet=quiet)
+
+
+def _left(bundle: "Bundle", drop: Sequence[str]) -> list[str]:
+    """Heads that are not dropped. Raises ModelError for one that is not there, UsageError where none is left."""
+    for name in drop:
+        if name not in bundle.info.heads:
+            raise ModelError("--drop", f"no head '{name}' in {bundle.folder}", expected=_one_of(bundle.info.heads))
+    left = [name for name in bundle.info.heads if name not in drop]
+    if not left:
+        raise UsageError("--drop", f"names all heads of {bundle.folder}", hint="keep one, or delete the folder")
+    return left
+
+
+def _to_prune(bundle: "Bundle", left: Sequence[str], named: Sequence[str]) -> list[str]:
+    """Heads of which rows are left out: those that are named, or all that have some. Raises UserError."""
+    from lstmtext.weights import filled_rows
+
+    able = [name for name in left if filled_rows(bundle.head_arrays(name))]
+    for name in named:
+        if bundle.head(name)[0] not in left:
+            raise UsageError(f"--head {name}", "is dropped", hint="leave one of the two out")
+        if name not in able:
+            raise UsageError(f"--head {name}", "has no rows of n-grams or features", expected=_one_of(able))
+    if not able:
+        raise UsageError("--rows", f"no head of {bundle.folder} has n-grams or features", hint="leave --rows out")
+    return [*named] or able
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"one of {', '.join(names)}"

@@ -15,13 +15,14 @@ from onnx import TensorProto
 
 from lstmtext.bundle import Bundle, Part, save_bundle
 from lstmtext.config import EncoderSettings, Settings, TaskName
+from lstmtext.description import HeadInfo
 from lstmtext.runtime.graph import Graph
 from lstmtext.runtime.layers import Arrays, Layers, Precision
 from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats
 from lstmtext.text.batching import MASKED
 from lstmtext.text.lexical import SHORTEST
-from lstmtext.weights import thinned
+from lstmtext.weights import filled_rows, pruned
 
 
 @dataclass(frozen=True)
@@ -70,31 +71,39 @@ def export_head(
 
 
 def export_bundle(
-    bundle: Bundle,
-    precision: Precision,
-    rows: Mapping[str, int] | None = None,
-    dropped: Collection[str] = (),
-) -> None:
-    """Replace all graphs of a bundle by such of the given precision.
+    bundle: Bundle, precision: Precision, *, rows: Mapping[str, int] | None = None, dropped: Collection[str] = ()
+) -> list[str]:
+    """Replace all graphs of a bundle by such of the given precision; what became of the heads that `rows` names.
 
-    Of the hash tables of the heads that `rows` names, so many rows are kept, in weights and graph. Of a head that is
-    dropped, nothing is.
+    Of their hash tables, so many rows are kept, in weights and graph. Of a head that is dropped, nothing is. The card
+    keeps what people wrote into it.
     """
     left = {name: own for name, own in bundle.info.heads.items() if name not in dropped}
-    info, encoder = replace(bundle.info, heads=left), bundle.encoder_arrays()
+    info, encoder, said = replace(bundle.info, heads=left), bundle.encoder_arrays(), []
     read = export_encoder(info.encoder, encoder, precision=precision) if info.encoder_is_read else None
-    heads = {}
-    for name, own in info.heads.items():
+    heads, described = {}, {}
+    for name, own in left.items():
         arrays, part = bundle.head_arrays(name), bundle.part(name)
+        described[name] = replace(own, runtime={**own.runtime, "precision": precision})
         if rows and name in rows:
-            arrays = thinned(arrays, rows[name])
-            part = Part.of(arrays, None, own.settings.export.weights)
+            arrays, before = pruned(arrays, rows[name]), filled_rows(arrays)
+            said.append(f"{filled_rows(arrays):,} of {before:,} rows of {name} kept")
+            if filled_rows(arrays) < before:
+                part = Part.of(arrays, None, own.settings.export.weights)
+                described[name] = _after_pruning(own, precision, before, filled_rows(arrays))
         graph = export_head(own.task, own.settings, encoder, arrays, precision=precision)
         heads[name] = replace(part, graph=graph)
-    said = {"precision": precision}
-    described = {name: replace(own, runtime={**own.runtime, **said}) for name, own in info.heads.items()}
-    info = replace(info, heads=described, runtime={**info.runtime, **said} if read is not None else {})
-    save_bundle(bundle.folder, info, bundle.tokenizer, replace(bundle.part(), graph=read), heads)
+    runtime = {**info.runtime, "precision": precision} if read is not None else {}
+    info = replace(info, heads=described, runtime=runtime)
+    save_bundle(bundle.folder, info, bundle.tokenizer, replace(bundle.part(), graph=read), heads, bundle.card())
+    return said
+
+
+def _after_pruning(own: HeadInfo, precision: Precision, before: int, after: int) -> HeadInfo:
+    """The description of a head that has fewer rows: what was measured with all of them says so or goes."""
+    change = f"{after:,} of {before:,} rows of its table kept after training; the scores are those of all"
+    fewer = own.parameters - (before - after) * max(1, len(own.labels))
+    return replace(own, parameters=fewer, changes=[*own.changes, change], runtime={"precision": precision})
 
 
 class _Read:

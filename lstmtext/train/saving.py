@@ -59,7 +59,8 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
             heads, runtime = {**base.info.heads, **own.heads}, base.info.runtime or own.runtime
             info = replace(base.info, heads=heads, runtime=runtime)
             parts = {name: base.part(name) for name in base.info.heads} | parts
-            save_bundle(job.output, info, job.data.tokenizer, replace(read, graph=read.graph or graph), parts)
+            card = base.card() if base.folder.absolute() == job.output.absolute() else ""
+            save_bundle(job.output, info, job.data.tokenizer, replace(read, graph=read.graph or graph), parts, card)
             return info
 
 

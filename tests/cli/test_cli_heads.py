@@ -154,7 +154,39 @@ def test_export_keeps_some_rows_of_the_heads_that_are_named(run_here, wide, tmp_
     assert len(load_bundle(copy).part("upos").graph) < len(before["upos"].graph)
     assert load_bundle(copy).part("ner") == before["ner"]
     assert run_here(*words, "--rows", 9).code == 0
-    assert rows("ner") == 9
+    assert rows("ner") == rows("labels") == 9
+    assert len(load_bundle(copy).part("labels").weights) < len(load_bundle(wide).part("labels").weights)
+
+
+def test_what_was_measured_with_all_rows_says_so(run_here, wide, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    before = load_bundle(copy)
+    table = before.head_arrays("upos")["bypass.table_NK"]
+    filled = np.count_nonzero(table.any(1))
+    done = run_here("export", "-m", copy, "--precision", "int8", "--rows", 9, "--head", "upos")
+    assert done.err.startswith(f"lstmtext: 9 of {filled:,} rows of upos kept\n")
+    after = load_bundle(copy).info.heads["upos"]
+    assert after.changes == [f"9 of {filled:,} rows of its table kept after training; the scores are those of all"]
+    assert after.runtime == {"precision": "int8"}
+    assert before.info.heads["upos"].parameters - after.parameters == (filled - 9) * table.shape[1]
+    done = run_here("export", "-m", copy, "--precision", "int8", "--rows", 9, "--head", "upos")
+    assert done.err.startswith("lstmtext: 9 of 9 rows of upos kept\n")
+    assert load_bundle(copy).info.heads["upos"] == after
+
+
+def test_what_people_wrote_into_the_card_stays(run_here, wide, data, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    card = copy / "README.md"
+    written, mark, rest = card.read_text(encoding="utf-8").partition("\n## Head `")
+    card.write_text(f"{written}\nOf my own mail. ©\n{mark}{rest}", encoding="utf-8")
+    assert run_here("export", "-m", copy, "--precision", "int8", "--drop", "ner", "-q").code == 0
+    words = ["train", data / "entities.conll", "--add-to", copy, "--head", "names", *QUICK]
+    assert run_here(*words).code == 0
+    said = card.read_text(encoding="utf-8")
+    assert said.startswith(f"{written}\nOf my own mail. ©\n{mark}")
+    assert [name in said for name in ("## Head `ner`", "## Head `names`")] == [False, True]
+    assert run_here(*words[:3], copy, "-o", tmp_path / "other", "--head", "more", *QUICK).code == 0
+    assert (tmp_path / "other" / "README.md").read_text(encoding="utf-8").startswith("# other\n")
 
 
 def test_export_drops_heads_for_good_and_keeps_the_others_as_they_are(run_here, wide, tmp_path):
@@ -173,7 +205,7 @@ def test_export_drops_heads_for_good_and_keeps_the_others_as_they_are(run_here, 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--drop", "none"], 4, "no head 'none'; it has "),
+        (["--drop", "none"], 4, "--drop: no head 'none' in {wide}; expected one of labels, upos, ner"),
         (["--drop", "labels", "--drop", "upos", "--drop", "ner"], 2, "names all heads of"),
         (["--drop", "upos", "--head", "upos", "--rows", 5], 2, "--head upos: is dropped; leave one of the two out"),
         (["--head", "upos"], 2, "--head: is for --rows; say how many rows to keep"),
@@ -182,8 +214,21 @@ def test_export_drops_heads_for_good_and_keeps_the_others_as_they_are(run_here, 
     ],
 )
 def test_what_cannot_be_exported_is_told(run_here, wide, words, code, said):
+    before = {path.name: path.read_bytes() for path in wide.iterdir()}
     done = run_here("export", "-m", wide, "--precision", "int8", *words)
-    assert (done.code, said in done.err) == (code, True), done.err
+    assert (done.code, said.format(wide=wide) in done.err, done.err.count("\n")) == (code, True, 1), done.err
+    assert {path.name: path.read_bytes() for path in wide.iterdir()} == before
+
+
+def test_rows_of_heads_that_have_none_are_not_kept(run_here, generate_bundle, tmp_path):
+    copy = shutil.copytree(generate_bundle, tmp_path / "copy")
+    words = ["export", "-m", copy, "--precision", "int8", "--rows", 5]
+    done = run_here(*words)
+    assert (done.code, done.err) == (
+        2,
+        f"lstmtext: --rows: no head of {copy} has n-grams or features; leave --rows out\n",
+    )
+    assert (run_here(*words, "--head", "lm").code, list(tmp_path.iterdir())) == (2, [copy])
 
 
 def test_export_makes_all_graphs_anew(run_here, run_process, wide, tmp_path):
