@@ -23,7 +23,7 @@ $(READY_DEV): pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(READY)
 
-# Trains the three kinds of model on data/ and pipes text through them.
+# Asks the English model, trains the three kinds of model on data/ and pipes text through them.
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/demo.sh
 
@@ -31,6 +31,7 @@ lint: $(READY_DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy checkpoints/en.py
 	$(BIN)/lint-imports
 
 test: lint

@@ -27,13 +27,16 @@ def test_the_readme_quotes_the_results_that_are_kept():
 
 
 def test_learning_curves_that_were_cut_short_go_on_with_what_they_have(tmp_path):
-    file, key = tmp_path / "out" / "scores.jsonl", ("SST-2", 50, 0, "n-grams")
-    assert Scores(file, "en").of(key, lambda: 57.5) == 57.5
-    assert Scores(file, "en").of(key, lambda: 0.0) == 57.5
-    assert Scores(file, "lm").of(key, lambda: 60.0) == 60.0  # another encoder
-    assert Scores(file, "en").of(("SST-2", 50, 1, "n-grams"), lambda: 58.0) == 58.0  # another draw
-    Scores(file, "en").forget()
-    assert Scores(file, "en").of(key, lambda: 0.0) == 0.0
+    file, key = tmp_path / "out" / "scores.jsonl", ("digest", "train.tsv", 50, 0, "n-grams")
+    assert Scores(file).of(key, lambda: 57.5) == 57.5
+    assert Scores(file).of(("other", *key[1:]), lambda: 60.0) == 60.0
+    with file.open("a") as out:
+        out.write('[["cut sho')
+    assert [Scores(file).of(key, lambda: 0.0), Scores(file).of(("other", *key[1:]), lambda: 0.0)] == [57.5, 60.0]
+    assert Scores(file).of(("third",), lambda: 58.0) == Scores(file).of(("third",), lambda: 0.0) == 58.0
+    Scores(file).forget()
+    assert Scores(file).of(key, lambda: 0.0) == 0.0
+    assert Scores(None).of(key, lambda: 1.0) == 1.0
 
 
 @pytest.mark.slow

@@ -132,6 +132,12 @@ def test_the_recipe_makes_a_bundle_of_all_heads_and_its_card(recipe, small_data,
     assert set(bundle.info.heads) == {"sentiment", "upos", "ner", "lm"}
     assert bundle.info.heads["ner"].labels == load_bundle(SOURCE.parent / "en").info.heads["ner"].labels
     assert {bundle.info.heads[name].training["encoder"] for name in recipe.ANEW} == {"frozen"}
+    read = (tmp_path / "work" / "text.txt").read_text(encoding="utf-8")
+    held = json.loads((tmp_path / "work" / "heads" / "sentiment.dev.jsonl").read_text(encoding="utf-8").split("\n")[0])
+    assert held["text"] not in read.split("\n\n")  # as it stands in train, test, and what is held out
+    assert f"{held['text']} Indeed." in read.split("\n\n")  # as it stands among those without labels
+    named = (tmp_path / "work" / "heads" / "ner.conll").read_text(encoding="utf-8")
+    assert ("B-PER" in named, "B-person" in named) == (True, False)
     card = (tmp_path / "work" / "en" / "README.md").read_text(encoding="utf-8")
     assert "| WNUT-17 test, its kinds as above | span_f1 |" in card
     made = (tmp_path / "work" / "en" / "bundle.json").stat().st_mtime_ns

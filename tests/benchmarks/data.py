@@ -44,7 +44,7 @@ class BenchData:
     work: Path
     encoder: Path | None = None
     """A bundle that learning curves start from."""
-    scores: Path = ROOT / "build" / "benchmarks" / "learning_curves.jsonl"
+    scores: Path | None = None
     """What a run of the learning curves that was cut short has measured."""
 
     @classmethod

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from lstmtext.bundle import load_bundle
 from lstmtext.shipped import shipped_bundle
 from tests.benchmarks.contenders.classifying import texts_of
 from tests.benchmarks.contenders.tagging import crf_of, sentences_of
@@ -31,8 +32,10 @@ def run(data: BenchData, rounds: int) -> Iterator[Result]:
     encoder = data.encoder or shipped_bundle()
     if encoder is None:
         raise SystemExit("learning_curves: no bundle to start from; name one with --encoder")
-    known = Scores(data.scores, encoder.name)
+    digest = load_bundle(encoder).encoder_digest[:12]
+    known = Scores(data.scores)
     for name, curve in data.curves.items():
+        asked = (digest, str(curve.train.absolute()), MOST_VALID, MOST_TESTED)
         read = texts_of if curve.task == "classify" else sentences_of
         train, valid, test = ([*read(file, None)] for file in (curve.train, curve.valid, curve.test))
         if curve.train == curve.valid:  # none of its own: a part that nothing is drawn from
@@ -44,12 +47,12 @@ def run(data: BenchData, rounds: int) -> Iterator[Result]:
             for draw in range(rounds if size < len(train) else 1):
                 chosen = random.Random(1000 * size + draw).sample(train, size)
                 for kind, score in _contenders(curve, encoder, chosen, valid, test).items():
-                    own = known.of((name, kind, size, draw), score)
+                    own = known.of((*asked, kind, size, draw), score)
                     measured.setdefault(f"{kind}, {size}", []).append(own)
         rows = [row for kind, values in measured.items() for row in rows_of({kind: values}, higher_is_better=True)]
         notes = [
             f"{len(valid)} validation and {len(test)} test records, {rounds} draws, all {len(train)} once; seed 1",
-            f"pretrained: {encoder.name}",
+            f"pretrained: {encoder.name}, {digest}",
         ]
         yield Result(f"{CURVE}: {name}", "accuracy, %", rows, notes)
     known.forget()
@@ -60,28 +63,31 @@ def _some(records: list, most: int) -> list:
 
 
 class Scores:
-    """Scores that are kept as soon as they are measured, for this takes hours: who runs it again goes on.
+    """Scores that are kept in a file as soon as they are measured, for this takes hours: who runs it again goes on.
 
-    Once all are there the file is removed, and the next run measures anew.
+    Once all are there the file is removed, and the next run measures anew. Without a file, none are kept.
     """
 
-    def __init__(self, file: Path, encoder: str) -> None:
-        self._file, self._encoder = file, encoder
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        self._known = {tuple(key): score for key, score in map(json.loads, lines)}
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True) if file and file.exists() else []
+        whole = (json.loads(line) for line in lines if line.endswith("\n"))
+        self._known = {tuple(key): score for key, score in whole}
 
     def of(self, key: tuple[str | int, ...], measure: Callable[[], float]) -> float:
         """The score that is known, or else measured now."""
-        key = (self._encoder, *key)
         if key not in self._known:
             self._known[key] = measure()
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with self._file.open("a", encoding="utf-8") as out:
-                out.write(json.dumps([key, self._known[key]]) + "\n")
+            if self._file:
+                lines = (json.dumps(pair) + "\n" for pair in self._known.items())
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+                self._file.write_text("".join(lines), encoding="utf-8")
         return self._known[key]
 
     def forget(self) -> None:
-        self._file.unlink(missing_ok=True)
+        """Remove the file."""
+        if self._file:
+            self._file.unlink(missing_ok=True)
 
 
 def _contenders(curve: Curve, encoder: Path, train: list, valid: list, test: list) -> dict[str, Callable[[], float]]:

@@ -2,7 +2,7 @@
 
 import sys
 
-from lstmtext.shipped import usual_bundle
+from lstmtext.shipped import shipped_bundle
 from tests.benchmarks.cases.classifying import TEXTS
 from tests.benchmarks.cases.cold_start import LINE
 from tests.benchmarks.data import COMMAND, BenchData
@@ -10,7 +10,9 @@ from tests.benchmarks.measure import Result, race, rows_of, time_commands
 
 
 def run(data: BenchData, rounds: int) -> list[Result]:
-    bundle = usual_bundle()
+    bundle = shipped_bundle()
+    if bundle is None:
+        raise SystemExit("shipped: no bundle came with lstmtext here")
     size = sum(path.stat().st_size for path in bundle.iterdir()) / 1e6
     commands = {
         "lstmtext classify": [COMMAND, "classify"],
