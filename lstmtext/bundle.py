@@ -37,6 +37,8 @@ FORMAT = 5
 DESCRIPTION, TOKENIZER, CARD = "bundle.json", "tokenizer.json", "README.md"
 ENCODER = "encoder"
 WEIGHTS_END, GRAPH_END = ".safetensors", ".onnx"
+REPORT = ".report.html"
+"""Ends the name of the page that a training writes beside its bundle."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,11 @@ def save_bundle(
             encoding="utf-8",
             errors="backslashreplace",  # file names that are no UTF-8; in JSON this is an escape
         )
+
+
+def report_path(folder: Path, added: str = "") -> Path:
+    """Where the report of the training of a bundle stands, or of a head that was added to one."""
+    return folder.with_name(folder.name + (f".{added}" if added else "") + REPORT)
 
 
 def is_bundle(folder: Path) -> bool:

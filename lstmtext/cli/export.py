@@ -7,17 +7,20 @@ import typer
 
 from lstmtext.cli import options
 from lstmtext.cli.streams import remark
-from lstmtext.errors import ModelError, UsageError
+from lstmtext.errors import ModelError, UsageError, UserError
 
 if TYPE_CHECKING:
     from lstmtext.bundle import Bundle
+    from lstmtext.runtime.layers import Precision
 
-PRECISIONS = ("float32", "int8")
+PRECISIONS: "tuple[Precision, ...]" = ("float32", "int8")
 
 
 def export(
     model: options.ModelToChange,
-    precision: Annotated[str, typer.Option("--precision", help="float32 or int8.")],
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="float32 or int8; with --rows or --drop, what it is if not given.")
+    ] = None,
     rows: Annotated[
         int | None,
         typer.Option("--rows", min=1, help="Keep so many rows of a head's n-grams or features, those that weigh most."),
@@ -37,25 +40,35 @@ def export(
     \b
     lstmtext export -m checkpoints/reviews --precision float32
     lstmtext export -m checkpoints/reviews --precision int8 --rows 20000
-    lstmtext export -m checkpoints/both --precision int8 --drop ner
+    lstmtext export -m checkpoints/both --drop ner
     """
-    from lstmtext.bundle import load_bundle
+    from lstmtext.bundle import load_bundle, report_path
     from lstmtext.folders import alone_with
     from lstmtext.runtime.export import export_bundle
 
     options.chosen("--precision", precision, PRECISIONS)
     if head and rows is None:
         raise UsageError("--head", "is for --rows", hint="say how many rows to keep")
+    if precision is None and rows is None and not drop:
+        raise UsageError("--precision", "is not given", expected=_one_of(PRECISIONS))
     load_bundle(model)  # a lock beside a folder that is no bundle would be in the way
-    with alone_with(model):
-        bundle = load_bundle(model)
-        left = _left(bundle, drop or ())
-        kept = {} if rows is None else dict.fromkeys(_to_prune(bundle, left, head or ()), rows)
-        dropped = bundle.info.heads.keys() - left
-        said = export_bundle(bundle, "int8" if precision == "int8" else "float32", rows=kept, dropped=dropped)
+    try:
+        with alone_with(model):
+            bundle = load_bundle(model)
+            left = _left(bundle, drop or ())
+            kept = {} if rows is None else dict.fromkeys(_to_prune(bundle, left, head or ()), rows)
+            dropped = bundle.info.heads.keys() - left
+            chosen: Precision | None = next((name for name in PRECISIONS if name == precision), None)
+            said = export_bundle(bundle, chosen, rows=kept, dropped=dropped)
+    except OSError as error:
+        hint = "make room, or write where you may; it is as it was"
+        raise UserError(model, f"cannot be written: {error.strerror}", hint=hint) from error
     for line in said:
         remark(line, quiet=quiet)
-    remark(f"saved {model} in {precision}", quiet=quiet)
+    for report in (report_path(model, name) for name in dropped):
+        if report.exists():
+            remark(f"{report} is still there, and quotes the data", quiet=quiet)
+    remark(f"saved {model}" + (f" in {precision}" if precision else ""), quiet=quiet)
 
 
 def _left(bundle: "Bundle", drop: Sequence[str]) -> list[str]:

@@ -64,10 +64,10 @@ def _load(name: str, split: str) -> Any:  # noqa: ANN401  # the library's datase
         if split and str(saved.split) != split:
             raise ValueError(f"it has one split, '{saved.split}'")
         return saved
+    # A folder by its whole path: the library takes some names, such as ".", for what it loads in other ways.
+    place = str(path.absolute()) if path.is_dir() else name.removeprefix(HUB_PREFIX)
     with tempfile.TemporaryDirectory() as locks:  # the library's lock files are gone afterwards
-        return datasets.load_dataset(
-            name.removeprefix(HUB_PREFIX), split=split or "train", streaming=True, cache_dir=locks
-        )
+        return datasets.load_dataset(place, split=split or "train", streaming=True, cache_dir=locks)
 
 
 @contextmanager

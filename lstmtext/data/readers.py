@@ -199,7 +199,8 @@ def _value(row: Row, column: str, place: str, *, filled: bool = False) -> str:
         )
     text = str(value)
     if filled and not text.strip():
-        raise DataError(place, f"'{column}' is empty", expected="a label in every row")
+        hint = "with --multi-label, a text may have none"
+        raise DataError(place, f"'{column}' is empty", expected="a label in every row", hint=hint)
     return text.strip() if filled else text
 
 

@@ -4,6 +4,7 @@ Holds the recognition of formats and the reading of lines: `.gz`, byte-order mar
 UTF-8. What the lines mean is left to the readers of each format.
 """
 
+import codecs
 import gzip
 import sys
 import zlib
@@ -79,6 +80,8 @@ def find_source(name: str, format_name: str | None = None) -> Source:
 
     Raises DataError where no file is, UsageError where the format cannot be told.
     """
+    if not name.removeprefix(HUB_PREFIX).strip():
+        raise DataError(f"'{name}'", "names nothing", expected="a file, a folder, - or hf://owner/name")
     if name.startswith(HUB_PREFIX):
         return Source(name, "dataset")
     if not Path(name).is_file() and (folder := Path(name.partition("#")[0])).is_dir():  # FOLDER or FOLDER#split
@@ -159,10 +162,13 @@ def _decode(source: Source, number: int, raw: bytes) -> str:
     try:
         text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(
-            source.place(number),
-            f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8",
-            expected="UTF-8 text",
-            hint="convert it, such as iconv -f WINDOWS-1252 -t UTF-8",
-        ) from error
+        found = f"byte 0x{raw[error.start]:02x} at column {error.start + 1} is not UTF-8"
+        raise DataError(source.place(number), found, expected="UTF-8 text", hint=_way_to_utf8(raw)) from error
     return text[:-2] + "\n" if text.endswith("\r\n") else text
+
+
+def _way_to_utf8(raw: bytes) -> str:
+    """What to do with a file of which this line is no UTF-8."""
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "convert it: iconv -f UTF-16 -t UTF-8"
+    return "it seems to be no text" if b"\0" in raw else "convert it, such as iconv -f WINDOWS-1252 -t UTF-8"

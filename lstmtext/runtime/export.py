@@ -71,32 +71,38 @@ def export_head(
 
 
 def export_bundle(
-    bundle: Bundle, precision: Precision, *, rows: Mapping[str, int] | None = None, dropped: Collection[str] = ()
+    bundle: Bundle, precision: Precision | None, *, rows: Mapping[str, int] | None = None, dropped: Collection[str] = ()
 ) -> list[str]:
     """Replace all graphs of a bundle by such of the given precision; what became of the heads that `rows` names.
 
-    Of their hash tables, so many rows are kept, in weights and graph. Of a head that is dropped, nothing is. The card
-    keeps what people wrote into it.
+    Without a precision, each has that which it had. Of their hash tables, so many rows are kept, in weights and graph.
+    Of a head that is dropped, nothing is. The card keeps what people wrote into it.
     """
     left = {name: own for name, own in bundle.info.heads.items() if name not in dropped}
     info, encoder, said = replace(bundle.info, heads=left), bundle.encoder_arrays(), []
-    read = export_encoder(info.encoder, encoder, precision=precision) if info.encoder_is_read else None
+    made = precision or _precision(info.runtime)
+    read = export_encoder(info.encoder, encoder, precision=made) if info.encoder_is_read else None
+    runtime = {**info.runtime, "precision": made} if read is not None else {}
     heads, described = {}, {}
     for name, own in left.items():
         arrays, part = bundle.head_arrays(name), bundle.part(name)
-        described[name] = replace(own, runtime={**own.runtime, "precision": precision})
+        made = precision or _precision(own.runtime)
+        described[name] = replace(own, runtime={**own.runtime, "precision": made})
         if rows and name in rows:
             arrays, before = pruned(arrays, rows[name]), filled_rows(arrays)
             said.append(f"{filled_rows(arrays):,} of {before:,} rows of {name} kept")
             if filled_rows(arrays) < before:
                 part = Part.of(arrays, None, own.settings.export.weights)
-                described[name] = _after_pruning(own, precision, before, filled_rows(arrays))
-        graph = export_head(own.task, own.settings, encoder, arrays, precision=precision)
+                described[name] = _after_pruning(own, made, before, filled_rows(arrays))
+        graph = export_head(own.task, own.settings, encoder, arrays, precision=made)
         heads[name] = replace(part, graph=graph)
-    runtime = {**info.runtime, "precision": precision} if read is not None else {}
     info = replace(info, heads=described, runtime=runtime)
     save_bundle(bundle.folder, info, bundle.tokenizer, replace(bundle.part(), graph=read), heads, bundle.card())
     return said
+
+
+def _precision(runtime: Mapping[str, object]) -> Precision:
+    return "int8" if runtime.get("precision") == "int8" else "float32"
 
 
 def _after_pruning(own: HeadInfo, precision: Precision, before: int, after: int) -> HeadInfo:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from lstmtext.bundle import REPORT
 from lstmtext.data.encoded import EncodedData
 from lstmtext.description import HeadInfo
 from lstmtext.text.arrays import Floats
@@ -25,7 +26,6 @@ from lstmtext.train.worst import Miss
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SUFFIX = ".report.html"
 SMOOTHED = 50
 """Losses of so many steps make a point of the smooth curve, at most so many points stand in a picture of them."""
 POINTS = 2000
@@ -47,11 +47,6 @@ td.text { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 5rem }
 """
 
 
-def report_path(output: Path, added: str = "") -> Path:
-    """Where the report of the training of a bundle stands, or of a head that was added to one."""
-    return output.with_name(output.name + (f".{added}" if added else "") + SUFFIX)
-
-
 @dataclass(frozen=True)
 class Section:
     """What a report says of a head."""
@@ -64,7 +59,7 @@ class Section:
 
 def write_report(path: Path, sections: Sequence[Section], log: Sequence[dict[str, Any]]) -> None:
     """Write the report of a training, with a section for each of its heads. Raises OSError."""
-    title = path.name.removesuffix(SUFFIX)
+    title = path.name.removesuffix(REPORT)
     steps = [record for record in log if record["kind"] == "step"]
     looks = [record for record in log if record["kind"] == "validation"]
     page = [

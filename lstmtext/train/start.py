@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lstmtext.bundle import is_bundle, load_bundle
+from lstmtext.bundle import is_bundle, load_bundle, report_path
 from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
 from lstmtext.errors import UsageError, UserError
@@ -26,7 +26,7 @@ from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
 from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
-from lstmtext.train.report import Section, report_path, write_report
+from lstmtext.train.report import Section, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train
 from lstmtext.train.runs import RunFolder

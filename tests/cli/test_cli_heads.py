@@ -202,6 +202,34 @@ def test_export_drops_heads_for_good_and_keeps_the_others_as_they_are(run_here, 
     assert "## Head `upos`" not in (copy / "README.md").read_text()
 
 
+def test_without_a_precision_heads_are_dropped_and_rows_left_out_in_that_which_was(run_here, wide, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    report = tmp_path / "copy.upos.report.html"
+    report.write_text("quoted")
+    for precision in ("float32", "int8"):
+        assert run_here("export", "-m", copy, "--precision", precision, "-q").code == 0
+        before = load_bundle(copy).part("ner")
+        assert run_here("export", "-m", copy, "--rows", 9, "--head", "labels", "-q").code == 0
+        assert load_bundle(copy).part("ner") == before
+        assert load_bundle(copy).info.runtime["precision"] == precision
+    done = run_here("export", "-m", copy, "--drop", "upos")
+    assert done.err == f"lstmtext: {report} is still there, and quotes the data\nlstmtext: saved {copy}\n"
+    assert load_bundle(copy).part("ner") == before
+
+
+def test_a_bundle_that_cannot_be_written_stays_as_it_is(run_here, wide, tmp_path, monkeypatch):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+
+    def refused(*arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("lstmtext.runtime.export.save_bundle", refused)
+    done = run_here("export", "-m", copy, "--drop", "upos")
+    said = f"lstmtext: {copy}: cannot be written: Operation not permitted; make room, or write where you may; "
+    assert (done.code, done.err) == (2, said + "it is as it was\n")
+    assert set(load_bundle(copy).info.heads) == {"labels", "upos", "ner"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -211,11 +239,12 @@ def test_export_drops_heads_for_good_and_keeps_the_others_as_they_are(run_here, 
         (["--head", "upos"], 2, "--head: is for --rows; say how many rows to keep"),
         (["--head", "none", "--rows", 5], 4, "no head 'none'; it has "),
         (["--rows", 0], 2, "--rows"),
+        ([], 2, "--precision: is not given; expected one of float32, int8"),
     ],
 )
 def test_what_cannot_be_exported_is_told(run_here, wide, words, code, said):
     before = {path.name: path.read_bytes() for path in wide.iterdir()}
-    done = run_here("export", "-m", wide, "--precision", "int8", *words)
+    done = run_here("export", "-m", wide, *words)
     assert (done.code, said.format(wide=wide) in done.err, done.err.count("\n")) == (code, True, 1), done.err
     assert {path.name: path.read_bytes() for path in wide.iterdir()} == before
 

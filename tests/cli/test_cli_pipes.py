@@ -83,6 +83,25 @@ def test_an_interrupt_while_waiting_for_input_ends_with_exit_130_without_a_trace
     assert b"Traceback" not in process.stderr.read()
 
 
+INTERRUPTED_WHILE_LOADING = """
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+from lstmtext.__main__ import main
+main()
+"""
+
+
+def test_an_interrupt_while_the_commands_are_loaded_is_told_as_any_other():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING], env=ENVIRONMENT, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, b"lstmtext: interrupted\n")
+
+
 def test_the_runtime_writes_nothing_and_reports_nothing(classify_bundle, tmp_path):
     """ONNX Runtime keeps a queue of events to report under the home folder unless it was told not to."""
     kept = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("XDG_", "ORT_"))}

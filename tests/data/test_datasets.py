@@ -58,6 +58,20 @@ def test_a_folder_in_the_format_of_the_hub_is_read(tmp_path: Path):
     assert [label for _, label, _ in texts(Source(folder + "#test", "dataset"))] == ["bad"] * 3
 
 
+def test_the_current_folder_is_read_as_any_other(tmp_path: Path, monkeypatch):
+    (tmp_path / "few.csv").write_text("text,label\na,good\nb,bad\n")
+    (tmp_path / "notes.bin").write_bytes(b"\x80")
+    monkeypatch.chdir(tmp_path)
+    assert [row[:2] for row in texts(find_source("."))] == [row[:2] for row in texts(find_source(str(tmp_path)))]
+    assert len(texts(find_source("."))) == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "hf://"])
+def test_a_name_of_nothing_is_a_data_error(name):
+    with pytest.raises(DataError, match="names nothing; expected a file, a folder"):
+        find_source(name)
+
+
 def test_lists_of_class_labels_become_their_names(tmp_path: Path):
     tags = datasets.List(datasets.ClassLabel(names=["O", "B-X"]))
     features = datasets.Features({"tokens": datasets.List(datasets.Value("string")), "ner_tags": tags})

@@ -67,6 +67,16 @@ def test_a_field_may_be_longer_than_the_limit_of_the_csv_module(tmp_path: Path):
     [
         ("a.csv", b"text,label\nok,x\ncaf\xe9,y\n", ":3: byte 0xe9 at column 4 is not UTF-8; expected UTF-8 text"),
         ("a.jsonl", b'{"text": "\xff"}\n', ":1: byte 0xff at column 11 is not UTF-8"),
+        (
+            "a.csv",
+            "text,label\n".encode("utf-16"),
+            ":1: byte 0xff at column 1 is not UTF-8; expected UTF-8 text; convert it: iconv -f UTF-16 -t UTF-8",
+        ),
+        (
+            "a.csv",
+            b"\x80\0\n",
+            ":1: byte 0x80 at column 1 is not UTF-8; expected UTF-8 text; it seems to be no text",
+        ),
         ("a.csv", b"text,label\na,b,c\n", ":2: 3 fields; expected 2, as the header has"),
         ("a.csv", b'text,label\n"a\nb",x\na\n', ":4: 1 fields; expected 2"),
         ("a.tsv", b"text\tlabel\na\n", ":2: 1 fields; expected 2"),
