@@ -142,7 +142,8 @@ def test_data_that_cannot_be_read_are_told_of_once(tmp_path):
     command = torchrun("-m", "lstmtext", "train", tmp_path / "a.csv", "-o", tmp_path / "m", "-q")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     said = [line for line in done.stderr.splitlines() if line.startswith("lstmtext: ")]
-    assert said == [f"lstmtext: {tmp_path}/a.csv:2: 'label' is empty; expected a label in every row"]
+    place, hint = f"{tmp_path}/a.csv:2", "with --multi-label, a text may have none"
+    assert said == [f"lstmtext: {place}: 'label' is empty; expected a label in every row; {hint}"]
     assert done.returncode != 0
 
 
