@@ -1,6 +1,7 @@
-"""`lstmtext export`: the graph of a bundle anew, in another precision."""
+"""`lstmtext export`: the graphs of a bundle anew, in another precision, of fewer rows or of fewer heads."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,33 +43,38 @@ def export(
     lstmtext export -m checkpoints/reviews --precision int8 --rows 20000
     lstmtext export -m checkpoints/both --drop ner
     """
-    from lstmtext.bundle import load_bundle, report_path
-    from lstmtext.folders import alone_with
-    from lstmtext.runtime.export import export_bundle
-
     options.chosen("--precision", precision, PRECISIONS)
     if head and rows is None:
         raise UsageError("--head", "is for --rows", hint="say how many rows to keep")
     if precision is None and rows is None and not drop:
         raise UsageError("--precision", "is not given", expected=_one_of(PRECISIONS))
+    for line in _export(model, precision, rows, head or (), drop or ()):
+        remark(line, quiet=quiet)
+    remark(f"saved {model}" + (f" in {precision}" if precision else ""), quiet=quiet)
+
+
+def _export(
+    model: Path, precision: str | None, rows: int | None, named: Sequence[str], drop: Sequence[str]
+) -> list[str]:
+    """Write the bundle anew, alone with it; what there is to say of it. Raises UserError where it cannot be."""
+    from lstmtext.bundle import load_bundle, report_path
+    from lstmtext.folders import alone_with
+    from lstmtext.runtime.export import export_bundle
+
     load_bundle(model)  # a lock beside a folder that is no bundle would be in the way
     try:
         with alone_with(model):
             bundle = load_bundle(model)
-            left = _left(bundle, drop or ())
-            kept = {} if rows is None else dict.fromkeys(_to_prune(bundle, left, head or ()), rows)
-            dropped = bundle.info.heads.keys() - left
+            left = _left(bundle, drop)
+            kept = {} if rows is None else dict.fromkeys(_to_prune(bundle, left, named), rows)
+            dropped = [name for name in bundle.info.heads if name not in left]
             chosen: Precision | None = next((name for name in PRECISIONS if name == precision), None)
             said = export_bundle(bundle, chosen, rows=kept, dropped=dropped)
     except OSError as error:
         hint = "make room, or write where you may; it is as it was"
         raise UserError(model, f"cannot be written: {error.strerror}", hint=hint) from error
-    for line in said:
-        remark(line, quiet=quiet)
-    for report in (report_path(model, name) for name in dropped):
-        if report.exists():
-            remark(f"{report} is still there, and quotes the data", quiet=quiet)
-    remark(f"saved {model}" + (f" in {precision}" if precision else ""), quiet=quiet)
+    reports = (report_path(model, name) for name in dropped)
+    return said + [f"{report} is still there, and quotes the data" for report in reports if report.exists()]
 
 
 def _left(bundle: "Bundle", drop: Sequence[str]) -> list[str]:
