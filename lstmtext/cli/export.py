@@ -93,13 +93,13 @@ def _to_prune(bundle: "Bundle", left: Sequence[str], named: Sequence[str]) -> li
     from lstmtext.weights import filled_rows
 
     able = [name for name in left if filled_rows(bundle.head_arrays(name))]
+    if not able:
+        raise UsageError("--rows", f"no head of {bundle.folder} has n-grams or features", hint="leave --rows out")
     for name in named:
         if bundle.head(name)[0] not in left:
             raise UsageError(f"--head {name}", "is dropped", hint="leave one of the two out")
         if name not in able:
             raise UsageError(f"--head {name}", "has no rows of n-grams or features", expected=_one_of(able))
-    if not able:
-        raise UsageError("--rows", f"no head of {bundle.folder} has n-grams or features", hint="leave --rows out")
     return [*named] or able
 
 

@@ -260,6 +260,15 @@ def test_rows_of_heads_that_have_none_are_not_kept(run_here, generate_bundle, tm
     assert (run_here(*words, "--head", "lm").code, list(tmp_path.iterdir())) == (2, [copy])
 
 
+def test_a_head_that_has_no_rows_is_named_beside_those_that_have(run_here, wide, data, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    words = ["train", data / "entities.conll", "--add-to", copy, "--head", "plain", "--set", "tag.bypass=false"]
+    assert run_here(*words, *QUICK).code == 0
+    done = run_here("export", "-m", copy, "--rows", 5, "--head", "plain")
+    said = "lstmtext: --head plain: has no rows of n-grams or features; expected one of labels, upos, ner\n"
+    assert (done.code, done.err) == (2, said)
+
+
 def test_export_makes_all_graphs_anew(run_here, run_process, wide, tmp_path):
     copy = shutil.copytree(wide, tmp_path / "copy")
     graphs = []
