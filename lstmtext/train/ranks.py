@@ -1,16 +1,16 @@
 """The processes that share one training: one by itself, or as many as `torchrun` started.
 
-Each rank trains on its part of every batch; gradients are averaged by DistributedDataParallel (Li et al., 2020).
-What all must decide alike (when to stop, how much time is spent) goes through a group of its own on the CPU, so
-that no step waits for a GPU.
+Each rank trains on its part of every batch; gradients are averaged by DistributedDataParallel (Li et al., 2020):
+by NCCL between GPUs, through shared memory between the CPUs of one host (`one_host`), by gloo between those of several.
+What all must decide alike (when to stop, how much time is spent) goes through the CPU, so that no step waits for a GPU.
 """
 
 import os
 import signal
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -21,10 +21,13 @@ from torch.distributed.distributed_c10d import PrefixStore, rendezvous  # type: 
 from torch.nn.parallel import DistributedDataParallel
 
 from lstmtext.errors import UserError
+from lstmtext.train.one_host import OneHost, PeerLost
 
 Value = TypeVar("Value")
 PATIENCE = timedelta(days=1)
 """How long ranks wait while another encodes data or validates; one that is gone is found out at once."""
+ONE_BUCKET = 1 << 20
+"""Mebibytes of gradients that are exchanged at once, where nothing is gained by beginning early: all of them."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Ranks:
     """How often `torchrun` has started all processes anew."""
     control: Any = None
     """The group of the CPU."""
+    near: OneHost | None = None
+    """Where all are of one host: what they exchange there."""
 
     @property
     def first(self) -> bool:
@@ -50,12 +55,16 @@ class Ranks:
         """The sum of each value over all ranks."""
         if self.size == 1:
             return list(values)
+        if self.near:
+            return self.near.sums(values)
         summed = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(summed, group=self.control)
         return [float(value) for value in summed]
 
     def summed(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum of a tensor over all ranks, on its device."""
+        """The sum of a number over all ranks, on its device."""
+        if self.near and value.device.type == "cpu":
+            return value.new_tensor(self.near.sums([float(value)])[0])
         if self.size > 1:
             dist.all_reduce(value)
         return value
@@ -76,13 +85,29 @@ class Ranks:
         dist.all_gather_object(held, value, group=self.control)
         return [own for own in held if own is not None]
 
+    @contextmanager
+    def threads_of_all(self) -> Iterator[None]:
+        """What one rank does while the others of its host wait for it, with their threads as well."""
+        own = torch.get_num_threads()
+        torch.set_num_threads(own * self.size if self.near else own)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(own)
+
     def shared(self, model: nn.Module) -> nn.Module:
         """The model whose gradients are averaged over the ranks; the model itself where there is one."""
         if self.size == 1:
             return model
+        near = self.near if next(model.parameters()).device.type == "cpu" else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # later versions call the option forward_sync_buffers
-            return DistributedDataParallel(model, broadcast_buffers=False)
+            shared = DistributedDataParallel(
+                model, broadcast_buffers=False, gradient_as_bucket_view=True, bucket_cap_mb=ONE_BUCKET if near else None
+            )
+        if near:
+            shared.register_comm_hook(None, near.hook)
+        return shared
 
 
 ALONE = Ranks()
@@ -111,7 +136,10 @@ def joined_ranks() -> Iterator[Ranks]:
         restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
         _meet(restarts)
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
-        yield Ranks(dist.get_rank(), size, local, int(os.environ.get("GROUP_RANK", "0")), restarts, control)
+        ranks = Ranks(dist.get_rank(), size, local, int(os.environ.get("GROUP_RANK", "0")), restarts, control)
+        near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
+        with near or nullcontext():
+            yield replace(ranks, near=near)
     except (RuntimeError, KeyboardInterrupt) as error:
         found = error if isinstance(error, RuntimeError) else error.__context__
         if not isinstance(found, RuntimeError) or not _lost(found):
@@ -132,14 +160,20 @@ def _meet(restarts: int) -> None:
     135712), so each start has names of its own there.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    if os.environ.get("GROUP_WORLD_SIZE", "1") != "1":
+    if not _on_one_host():
         dist.init_process_group(backend)
         return
     store, rank, size = next(rendezvous("env://"))
     dist.init_process_group(backend, store=PrefixStore(f"start {restarts}", store), rank=rank, world_size=size)
 
 
+def _on_one_host() -> bool:
+    return os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+
+
 def _lost(error: RuntimeError) -> bool:
     """Whether an error says that a peer does not answer any more."""
     said = str(error).lower()
-    return isinstance(error, dist.DistError) or any(sign in said for sign in ("gloo", "peer", "nccl", "timed out"))
+    return isinstance(error, PeerLost | dist.DistError) or any(
+        sign in said for sign in ("gloo", "peer", "nccl", "timed out")
+    )

@@ -152,7 +152,10 @@ def _feed(job: TrainJob) -> Feed:
 def _look(job: TrainJob, course: Course, precision: str, report: StepReport, listener: Listener) -> None:
     """Validate on the first rank, and keep the weights if they are the best."""
     best = course.best
-    own = look(job, course.kept, precision, best.scores) if job.ranks.first else None
+    own = None
+    if job.ranks.first:
+        with job.ranks.threads_of_all():
+            own = look(job, course.kept, precision, best.scores)
     scores = job.ranks.from_first(own)
     improved = better(job, scores, best.scores)
     if improved:

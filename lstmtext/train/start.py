@@ -78,6 +78,10 @@ def _adapt(
     ranks.gathered(None)  # others read it once it is written
 
 
+ENOUGH_TOKENS = 1024
+"""Of a step, for each process of a training; the work that each does for itself shows with fewer."""
+
+
 def _start(
     request: TrainRequest,
     choose: ChooseSettings,
@@ -92,7 +96,21 @@ def _start(
             remark(f"an earlier training was cut short; --resume {other} goes on with it")
         make = make_joint_job if request.together else make_job
         job = make(request, choose, ranks, work, remark)
+        if advice := _of_small_steps(job):
+            remark(advice)
         _run(replace(job, run=run), log_dir, listener)
+
+
+def _of_small_steps(job: TrainJob) -> str:
+    """What to do where the processes of a training have too little to do in each of its steps, if they have."""
+    settings, processes = job.settings, job.ranks.size
+    rows = job.heads[0].task.name == "generate"
+    name, each = ("generate.rows", settings.generate.window) if rows else ("train.batch_tokens", 1)
+    own = each * (settings.generate.rows if rows else settings.train.batch_tokens) // processes
+    if processes == 1 or own >= ENOUGH_TOKENS:
+        return ""
+    larger = f"--set {name}={ENOUGH_TOKENS * processes // each}, with a rate of its own (--find-lr)"
+    return f"each of {processes} processes reads {own} tokens a step: one may be as fast; larger steps: {larger}"
 
 
 def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]) -> list[RateStep]:

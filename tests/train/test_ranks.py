@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -61,12 +62,38 @@ def losses(task: str, processes: int, *settings: str) -> list[float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def losses_of_two_hosts(task: str, *settings: str) -> list[float]:
+    """Two launchers stand for two hosts, so that the ranks exchange through the network."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    meeting = ["--master-addr=127.0.0.1", f"--master-port={port}"]
+    words = ["-m", "tests.train.rank_losses", task, *settings]
+    started = [
+        subprocess.Popen(
+            [*launch, *meeting, f"--node-rank={host}", *words],
+            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for host in range(2)
+    ]  # fmt: skip
+    (first, said), (_, said_too) = (process.communicate(timeout=120) for process in started)
+    assert [process.returncode for process in started] == [0, 0], said + said_too
+    return json.loads(first.strip().splitlines()[-1])
+
+
 @pytest.mark.parametrize(
     "task", ["classify", *(pytest.param(task, marks=pytest.mark.slow) for task in ("tag", "generate"))]
 )
 def test_two_processes_have_the_losses_of_one(task):
     larger = "train.batch_tokens=2048"
     assert losses(task, 2, larger) == pytest.approx(losses(task, 1, larger), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_hosts_have_the_losses_of_one_process():
+    larger = "train.batch_tokens=2048"
+    assert losses_of_two_hosts("classify", larger) == pytest.approx(losses("classify", 1, larger), abs=1e-5)
 
 
 @pytest.mark.slow
@@ -83,6 +110,8 @@ def test_only_the_first_process_writes_and_talks(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("lstmtext: saved") == 1
     assert done.stderr.count("lstmtext: epoch   1.00") == 1
+    assert done.stderr.count("of 2 processes reads 128 tokens a step") == 1
+    assert "larger steps: --set train.batch_tokens=2048" in done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"model", "model.report.html"}
 
 
