@@ -1,7 +1,7 @@
 """The processes that share one training: one by itself, or as many as `torchrun` started.
 
 Each rank trains on its part of every batch; gradients are averaged by DistributedDataParallel (Li et al., 2020):
-by NCCL between GPUs, through shared memory between the CPUs of one host (`one_host`), by gloo between those of several.
+by NCCL between GPUs, through shared memory between the CPUs of one Linux host (`one_host`), else by gloo.
 What all must decide alike (when to stop, how much time is spent) goes through the CPU, so that no step waits for a GPU.
 """
 
@@ -44,7 +44,7 @@ class Ranks:
     control: Any = None
     """The group of the CPU."""
     near: OneHost | None = None
-    """Where all are of one host: what they exchange there."""
+    """Where all are of one Linux host: what its CPUs exchange through."""
 
     @property
     def first(self) -> bool:
@@ -87,9 +87,10 @@ class Ranks:
 
     @contextmanager
     def threads_of_all(self) -> Iterator[None]:
-        """What one rank does while the others of its host wait for it, with their threads as well."""
+        """What one rank does while the others of its host wait: it has their threads too, but no more than cores."""
         own = torch.get_num_threads()
-        torch.set_num_threads(own * self.size if self.near else own)
+        if self.near:
+            torch.set_num_threads(max(own, min(own * self.size, len(os.sched_getaffinity(0)))))
         try:
             yield
         finally:
@@ -103,7 +104,10 @@ class Ranks:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # later versions call the option forward_sync_buffers
             shared = DistributedDataParallel(
-                model, broadcast_buffers=False, gradient_as_bucket_view=True, bucket_cap_mb=ONE_BUCKET if near else None
+                model,
+                broadcast_buffers=False,
+                gradient_as_bucket_view=near is not None,
+                bucket_cap_mb=ONE_BUCKET if near else None,
             )
         if near:
             shared.register_comm_hook(None, near.hook)
@@ -121,7 +125,7 @@ def leads() -> bool:
 
 @contextmanager
 def joined_ranks() -> Iterator[Ranks]:
-    """This process among those that `torchrun` started, if it did; with NCCL on GPUs and gloo on CPUs.
+    """This process among those that `torchrun` started, if it did.
 
     Raises UserError where another process of the training is gone.
     """
@@ -168,7 +172,8 @@ def _meet(restarts: int) -> None:
 
 
 def _on_one_host() -> bool:
-    return os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    """Whether the launcher says that all processes are of this host."""
+    return os.environ.get("LOCAL_WORLD_SIZE") == os.environ["WORLD_SIZE"]
 
 
 def _lost(error: RuntimeError) -> bool:

@@ -51,6 +51,7 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
             "precision": precision,
             "device": str(device),
             "threads": torch.get_num_threads(),
+            "processes": job.ranks.size,
             "torch": torch.__version__,
             "started_from": str(job.encoder.folder.name) if job.encoder else "none",
             "encoder": "frozen" if job.added else "trained",

@@ -1,5 +1,6 @@
 """A training from its beginning or its last checkpoint to the bundle and the report."""
 
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import torch
 
 from lstmtext.bundle import is_bundle, load_bundle, report_path
 from lstmtext.config import Settings
@@ -78,8 +81,8 @@ def _adapt(
     ranks.gathered(None)  # others read it once it is written
 
 
-ENOUGH_TOKENS = 1024
-"""Of a step, for each process of a training; the work that each does for itself shows with fewer."""
+ENOUGH_TOKENS = 2048
+"""Of a step, for each process of one host: with a quarter of that, one by itself is faster (CONTRIBUTING.md)."""
 
 
 def _start(
@@ -102,15 +105,19 @@ def _start(
 
 
 def _of_small_steps(job: TrainJob) -> str:
-    """What to do where the processes of a training have too little to do in each of its steps, if they have."""
+    """What to do where the processes of a host have too little to do in each step, if they have."""
     settings, processes = job.settings, job.ranks.size
-    rows = job.heads[0].task.name == "generate"
-    name, each = ("generate.rows", settings.generate.window) if rows else ("train.batch_tokens", 1)
-    own = each * (settings.generate.rows if rows else settings.train.batch_tokens) // processes
-    if processes == 1 or own >= ENOUGH_TOKENS:
+    train, generate = settings.train, settings.generate
+    if job.heads[0].task.name == "generate":
+        name, count, each = "generate.rows", generate.rows, generate.window
+    else:
+        name, count, each = "train.batch_tokens", train.batch_tokens, 1
+    own = train.accumulate * count * each // processes
+    if job.ranks.near is None or torch.cuda.is_available() or own >= ENOUGH_TOKENS:
         return ""
-    larger = f"--set {name}={ENOUGH_TOKENS * processes // each}, with a rate of its own (--find-lr)"
-    return f"each of {processes} processes reads {own} tokens a step: one may be as fast; larger steps: {larger}"
+    wanted = math.ceil(ENOUGH_TOKENS * processes / (train.accumulate * each))
+    larger = f"larger steps: --set {name}={wanted}, with a rate of its own (--find-lr)"
+    return f"each of {processes} processes reads {own} tokens a step, and one by itself may be faster; {larger}"
 
 
 def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]) -> list[RateStep]:

@@ -1,6 +1,7 @@
 """Trains a few steps as one of the processes of `torchrun`; the first prints losses and norms of gradients as JSON."""
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from lstmtext.train.loop import Trainee, make_optimizer, training_steps
+from lstmtext.train.one_host import OneHost
 from lstmtext.train.ranks import joined_ranks
 from tests.train.test_loop import start
 
@@ -24,6 +26,8 @@ def main(task: str, *settings: str) -> None:
     """Loss and norm of the gradient of each of the first steps."""
     torch.set_num_threads(1)
     with joined_ranks() as ranks, TemporaryDirectory() as folder:
+        of_one_host = ranks.size > 1 and os.environ["LOCAL_WORLD_SIZE"] != "1"
+        assert (ranks.near is not None) == (of_one_host and OneHost.is_possible())
         model, feed, chosen = start(task, Path(folder), *WITHOUT_CHANCE, *settings)
         feed = replace(feed, rank=ranks.rank, size=ranks.size)
         trainee = Trainee(model, make_optimizer(model, chosen), chosen.train, ranks=ranks)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -70,15 +71,13 @@ def losses_of_two_hosts(task: str, *settings: str) -> list[float]:
     launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
     meeting = ["--master-addr=127.0.0.1", f"--master-port={port}"]
     words = ["-m", "tests.train.rank_losses", task, *settings]
-    started = [
-        subprocess.Popen(
-            [*launch, *meeting, f"--node-rank={host}", *words],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for host in range(2)
-    ]  # fmt: skip
-    (first, said), (_, said_too) = (process.communicate(timeout=120) for process in started)
-    assert [process.returncode for process in started] == [0, 0], said + said_too
+    commands = [[*launch, *meeting, f"--node-rank={host}", *words] for host in range(2)]
+    with ExitStack() as stack:
+        started = [stack.enter_context(subprocess.Popen(own, cwd=ROOT, stdout=subprocess.PIPE)) for own in commands]
+        for process in started:
+            stack.callback(process.kill)
+        first, _ = (process.communicate(timeout=120)[0] for process in started)
+    assert [process.returncode for process in started] == [0, 0]
     return json.loads(first.strip().splitlines()[-1])
 
 
@@ -111,7 +110,19 @@ def test_only_the_first_process_writes_and_talks(tmp_path):
     assert done.stderr.count("lstmtext: saved") == 1
     assert done.stderr.count("lstmtext: epoch   1.00") == 1
     assert done.stderr.count("of 2 processes reads 128 tokens a step") == 1
-    assert "larger steps: --set train.batch_tokens=2048" in done.stderr
+    assert "larger steps: --set train.batch_tokens=4096" in done.stderr
+
+
+@pytest.mark.slow
+def test_processes_that_gain_nothing_more_end_with_a_bundle(tmp_path):
+    looks = ["--set", "train.patience=1", "--set", "train.validations_per_epoch=4", "--epochs", "12"]
+    options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, *looks, "--set", "train.accumulate=2"]
+    done = subprocess.run(torchrun("-m", "lstmtext", "train", *options), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of 2 processes reads 256 tokens a step" in done.stderr
+    training = load_bundle(tmp_path / "model").head()[1].training
+    assert training["epochs"] < 12
+    assert (training["threads"], training["processes"]) == (1, 2)
     assert {path.name for path in tmp_path.iterdir()} == {"model", "model.report.html"}
 
 
