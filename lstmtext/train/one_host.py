@@ -96,15 +96,17 @@ class OneHost:
         """Memory for the gradients of all ranks and their mean; it is gone with the last process that holds it."""
         shape = (self._size + 1, numbers)
         with _lost_peers():
-            file = recv_handle(self._peers[0]) if self._rank else os.memfd_create("gradients")
-            try:
-                if self._rank == 0:
-                    os.truncate(file, 4 * math.prod(shape))
+            file = recv_handle(self._peers[0]) if self._rank else None
+        file = os.memfd_create("gradients") if file is None else file
+        try:
+            if self._rank == 0:
+                os.truncate(file, 4 * math.prod(shape))
+                with _lost_peers():
                     for peer in self._peers:
                         send_handle(peer, file, None)
-                return torch.frombuffer(mmap(file, 4 * math.prod(shape)), dtype=torch.float32).view(shape)
-            finally:
-                os.close(file)
+            return torch.frombuffer(mmap(file, 4 * math.prod(shape)), dtype=torch.float32).view(shape)
+        finally:
+            os.close(file)
 
 
 def _connected(rank: int, size: int, from_first: FromFirst) -> list[Connection]:

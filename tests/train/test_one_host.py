@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -27,6 +28,7 @@ def on_ranks(size: int, work: Callable[[int, OneHost], object]) -> list:
         return value
 
     def run(rank: int) -> object:
+        time.sleep(0.05 * (size - rank if rank else 0))  # the last rank is the first to arrive
         with OneHost(rank, size, from_first) as host:
             return work(rank, host)
 
@@ -40,6 +42,11 @@ def test_every_rank_has_the_same_sums(size):
     assert all(sums == found[0] for sums in found)
     assert {type(value) for value in found[0]} == {float}  # what is decided by them goes into JSON
     assert found[0] == pytest.approx([sum(rank + 0.1 for rank in range(size)), sum(10.0**rank for rank in range(size))])
+
+
+def test_sums_are_in_the_order_of_the_ranks_whoever_comes_first():
+    values = (1e16, 1.0, -1e16)  # in any other order: 1
+    assert on_ranks(3, lambda rank, host: host.sums([values[rank]])) == [[0.0]] * 3
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
@@ -92,15 +99,16 @@ def test_a_rank_that_is_gone_is_told_of(lost, asked):
 def test_what_one_rank_does_while_all_wait_has_their_threads():
     before = torch.get_num_threads()
 
-    def work(rank: int, host: OneHost) -> int:
-        with Ranks(rank, 2, near=host).threads_of_all():
+    def threads(size: int, host: OneHost) -> int:
+        with Ranks(0, size, near=host).threads_of_all():
             return torch.get_num_threads()
 
     try:
         torch.set_num_threads(1)
         with Ranks(0, 2).threads_of_all():  # of several hosts, say: these are its own threads alone
             assert torch.get_num_threads() == 1
-        assert on_ranks(1, work) == [min(2, len(os.sched_getaffinity(0)))]
+        cores = len(os.sched_getaffinity(0))
+        assert on_ranks(1, lambda _, host: [threads(2, host), threads(1000, host)]) == [[min(2, cores), cores]]
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)

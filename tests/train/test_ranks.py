@@ -195,4 +195,5 @@ def test_all_processes_begin_on_the_language_model_once_it_is_whole(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("lstmtext: saved") == 1
+    assert "larger steps: --set generate.rows=128" in done.stderr
     assert load_bundle(tmp_path / "model").head()[1].training["started_from"] == "model.lm"
