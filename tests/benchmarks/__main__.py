@@ -25,6 +25,7 @@ CASES = (
     "processes",
     "large_text",
     "streaming",
+    "class_weights",
     "learning_curves",
 )
 
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("cases", nargs="*", help=f"which of {', '.join(CASES)}; all if none is named")
     parser.add_argument("--data", type=Path, help="folder with imdb, sst2, ewt and shakespeare")
     parser.add_argument("--samples", action="store_true", help="read the samples in data/")
-    parser.add_argument("--encoder", type=Path, help="bundle that learning curves start from, else the shipped one")
+    parser.add_argument("--encoder", type=Path, help="what learning curves and class weights start from")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "benchmarks")
     asked = parser.parse_args()

@@ -22,11 +22,6 @@ class Curve:
     valid: Path
     test: Path
 
-    @property
-    def ending(self) -> str:
-        """Of files of such records."""
-        return "tsv" if self.task == "classify" else "conll"
-
 
 @dataclass(frozen=True)
 class BenchData:
@@ -43,7 +38,7 @@ class BenchData:
     curves: Mapping[str, Curve]
     work: Path
     encoder: Path | None = None
-    """A bundle that learning curves start from."""
+    """A bundle that learning curves and class weights start from."""
     scores: Path | None = None
     """What a run of the learning curves that was cut short has measured."""
 

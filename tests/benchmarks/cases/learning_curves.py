@@ -6,8 +6,6 @@ Every draw of examples is the same for all contenders. All choose on the validat
 
 import json
 import random
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,14 +14,14 @@ from lstmtext.bundle import load_bundle
 from lstmtext.shipped import shipped_bundle
 from tests.benchmarks.contenders.classifying import texts_of
 from tests.benchmarks.contenders.tagging import crf_of, sentences_of
-from tests.benchmarks.data import COMMAND, BenchData, Curve
+from tests.benchmarks.data import BenchData, Curve
 from tests.benchmarks.measure import CURVE, Result, rows_of
+from tests.benchmarks.trained import trained_scores
 
 SIZES = (50, 100, 500, 1000)
 STRENGTHS = (1.0, 10.0, 100.0)
 MOST_VALID, MOST_TESTED = 300, 2000
 """Records to choose the epoch and to score on, so that both take no longer than learning from a few."""
-QUIET = ("-q", "--set", "train.report=false")
 STARTS = {"lstmtext, pretrained": "", "lstmtext, from scratch": "none"}
 """What each training starts from: the encoder that is given, or nothing."""
 
@@ -101,25 +99,8 @@ def _contenders(curve: Curve, encoder: Path, train: list, valid: list, test: lis
 
 
 def _ours(curve: Curve, records: Mapping[str, list], start: Path | str) -> float:
-    with tempfile.TemporaryDirectory() as work:
-        files = {part: Path(work) / f"{part}.{curve.ending}" for part in records}
-        for part, file in files.items():
-            file.write_text(_WRITERS[curve.task](records[part]), encoding="utf-8")
-        bundle = Path(work) / "bundle"
-        given = ["--valid", files["valid"], "-o", bundle, "--encoder", start, "--set", "transfer.head=new", *QUIET]
-        subprocess.run([str(word) for word in (COMMAND, "train", files["train"], *given)], check=True)
-        asked = [str(word) for word in (COMMAND, "evaluate", files["test"], "-m", bundle, "--json")]
-        answer = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
-    return 100 * float(answer["scores"]["accuracy"])
-
-
-def _as_tsv(records: list) -> str:
-    return "label\ttext\n" + "".join(f"{label}\t{' '.join(text.split())}\n" for text, label in records)
-
-
-def _as_conll(sentences: list) -> str:
-    lines = ["".join(f"{word}\t{tag}\n" for word, tag in zip(s.words, s.tags, strict=True)) for s in sentences]
-    return "\n".join(lines) + "\n"
+    scores = trained_scores(curve.task, records, ("--encoder", start, "--set", "transfer.head=new"))
+    return 100 * float(scores["accuracy"])
 
 
 def _ngrams(train: list, valid: list, test: list) -> float:
@@ -141,7 +122,6 @@ def _crf(train: list, valid: list, test: list) -> float:
     return sum(own == gold for own, gold in pairs) / len(pairs)
 
 
-_WRITERS: dict[str, Callable[[list], str]] = {"classify": _as_tsv, "tag": _as_conll}
 _BASELINES: dict[str, tuple[str, Callable[[list, list, list], float]]] = {
     "classify": ("n-grams", _ngrams),
     "tag": ("feature CRF", _crf),
