@@ -2,11 +2,13 @@
 
 The classifier's bypass is logistic regression over TF-IDF with an L2 penalty. The problem is convex, so it is solved
 (L-BFGS, Liu and Nocedal, 1989) instead of trained step by step: AdamW moves rare n-grams as fast as frequent ones and
-overfits them. The strength of the penalty is chosen on validation data. Where a text may have several labels, there is
-one regression for each, all with the same strength.
+overfits them. Validation data choose the strength of the penalty, and whether an n-gram's weight is multiplied with
+how unevenly it is spread over the labels (NBSVM, Wang and Manning, 2012): long texts are the better for it. Where a
+text may have several labels, there is one regression for each, all with the same strength.
 Letters: N rows of the table, K labels, B texts, F n-grams of all texts.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ from lstmtext.text.batching import pad
 from lstmtext.text.examples import NO_TARGET, multi_hot
 from lstmtext.text.lexical import SHORTEST, rows_of, word_features
 
-STRENGTHS = (1.0, 3.0, 10.0, 30.0)
+STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Summed cross-entropy's weight against half the squared norm of the table (C of scikit-learn); more fits closer."""
 WEAK = (0.01, 0.03, 0.1, 0.3)
 """Tried before those where there is a table to stay near."""
@@ -67,29 +69,70 @@ def fit_bypass(
     *,
     goes_on: bool = False,
 ) -> None:
-    """Set the frequencies, the table and the bias of a bypass from encoded texts, whose labels count so much.
+    """Set the weights, the table and the bias of a bypass from encoded texts, whose labels count so much.
 
-    The weights are those of `train.weighting`; texts' own multiply them. A bypass that goes on keeps its frequencies,
-    and is drawn to the table that it has instead of to zeros (Chelba and Acero, 2004).
+    The weights are those of `train.weighting`; texts' own multiply them. A bypass that goes on keeps its n-grams'
+    weights, and is drawn to the table that it has instead of to zeros (Chelba and Acero, 2004).
     """
-    buckets = len(bypass.table_NK)
-    counts_N = np.zeros(buckets, dtype=np.int64)
-    if not goes_on:
-        for hashes in train.ngrams():
-            counts_N[np.unique(rows_of(hashes, buckets))] += 1
-        bypass.fit_frequencies(counts_N, len(train))
-    known, held_out = (_gather(bypass, texts, weights) for texts in (train, validation))
-    best = float("inf")
-    table_NK, bias_K = bypass.table_NK.clone(), bypass.bias_K.clone()
     prior_NK = bypass.table_NK.clone() if goes_on else None
-    for strength in (*WEAK, *STRENGTHS) if goes_on else STRENGTHS:
+    strengths = (*WEAK, *STRENGTHS) if goes_on else STRENGTHS
+    best = float("inf")
+    for weights_N in [bypass.idf_N.clone()] if goes_on else _ways_to_weigh(bypass, train):
+        bags = [_gather(weights_N, len(bypass.bias_K), texts, weights) for texts in (train, validation)]
+        for nats, table_NK, bias_K in _solutions(bypass, bags, strengths, prior_NK):
+            if nats < best:
+                best = nats
+                bypass.idf_N.copy_(weights_N)
+                bypass.table_NK.copy_(table_NK)
+                bypass.bias_K.copy_(bias_K)
+
+
+def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
+    """Weights of n-grams, [N]: inverse document frequencies, alone and times how unevenly the n-grams are spread."""
+    counts_NK = np.zeros(bypass.table_NK.shape, dtype=np.float32)
+    counts_N = np.zeros(len(counts_NK), dtype=np.float32)
+    has_BK, _ = _gold(texts, counts_NK.shape[1], None)
+    for hashes, has_K in zip(texts.ngrams(), has_BK, strict=True):
+        rows = np.unique(rows_of(hashes, len(counts_N)))
+        counts_NK[rows] += has_K
+        counts_N[rows] += 1
+    idf_N = np.log((1 + len(texts)) / (1 + counts_N)) + 1
+    idf_N[0] = 0.0  # padding
+    return [torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * _unevenness(counts_NK, counts_N))]
+
+
+def _unevenness(counts_NK: Floats, counts_N: Floats) -> Floats:
+    """How far the log-count ratio of naive Bayes is from 0 for each n-gram, [N], with the label where it is farthest.
+
+    From the numbers of texts with an n-gram, and of those among them with each label; one is added to each.
+    """
+    furthest_N = np.zeros_like(counts_N)
+    for own_N in counts_NK.T:  # one label at a time, as there may be many
+        shares_N, others_N = ((counts + 1) / (counts + 1).sum() for counts in (own_N, counts_N - own_N))
+        np.maximum(furthest_N, np.abs(np.log(shares_N / others_N)), out=furthest_N)
+    return furthest_N
+
+
+def _solutions(
+    bypass: NgramBypass, bags: Sequence[TextNgrams], strengths: Sequence[float], prior_NK: Tensor | None
+) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Nats of the validation texts, table and bias, for each strength of the penalty until the nats rise.
+
+    The tensors are changed by the next solution, which begins at the last one.
+    """
+    known, held_out = bags
+    table_NK, bias_K = bypass.table_NK.new_zeros(bypass.table_NK.shape), torch.zeros_like(bypass.bias_K)
+    if prior_NK is not None:
+        table_NK.copy_(prior_NK)
+        bias_K.copy_(bypass.bias_K)
+    best = float("inf")
+    for strength in strengths:
         _solve(table_NK, bias_K, known, strength, prior_NK)
         nats, _ = _nats(table_NK, bias_K, held_out)
         if nats >= best:
             break
         best = nats
-        bypass.table_NK.copy_(table_NK)
-        bypass.bias_K.copy_(bias_K)
+        yield nats, table_NK, bias_K
 
 
 def count_features(sentences: EncodedSentences, buckets: int) -> Ints:
@@ -151,15 +194,15 @@ def _gold(texts: EncodedTexts, labels: int, weights: Floats | None) -> tuple[Boo
     ]
 
 
-def _gather(bypass: NgramBypass, texts: EncodedTexts, weights: Floats | None) -> TextNgrams:
-    gold_BK, weights_BK = _gold(texts, len(bypass.bias_K), weights)
-    rows = [rows_of(hashes, len(bypass.table_NK)) for hashes in texts.ngrams()]
+def _gather(weights_N: Tensor, labels: int, texts: EncodedTexts, weights: Floats | None) -> TextNgrams:
+    gold_BK, weights_BK = _gold(texts, labels, weights)
+    rows = [rows_of(hashes, len(weights_N)) for hashes in texts.ngrams()]
     counts_B = torch.tensor([len(own) for own in rows])
     rows_F = torch.from_numpy(np.concatenate(rows))
     texts_F = torch.arange(len(rows), dtype=torch.int32).repeat_interleave(counts_B)
-    idf_F = bypass.idf_N[rows_F]
-    squares_B = torch.zeros(len(rows)).index_add_(0, texts_F, idf_F.square())
-    weights_F = idf_F / squares_B.sqrt().clamp_min(SHORTEST)[texts_F]
+    weights_F = weights_N[rows_F]
+    squares_B = torch.zeros(len(rows)).index_add_(0, texts_F, weights_F.square())
+    weights_F = weights_F / squares_B.sqrt().clamp_min(SHORTEST)[texts_F]
     order_F = rows_F.argsort(stable=True)
     rows_R, counts_R = np.unique(rows_F[order_F].numpy(), return_counts=True)
     return TextNgrams(

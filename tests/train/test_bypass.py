@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
 from lstmtext.data.plan import DataRequest, make_plan
@@ -49,6 +50,12 @@ def tfidf(texts, idf_N: np.ndarray) -> np.ndarray:
     return counts * idf_N / np.sqrt((counts * idf_N**2).sum(1, keepdims=True))
 
 
+def nats_of(bypass: NgramBypass, texts) -> float:
+    logits_BK = tfidf(texts, bypass.idf_N.numpy()) @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
+    logits_BK -= np.log(np.exp(logits_BK).sum(1, keepdims=True))
+    return -float(logits_BK[np.arange(len(texts)), texts.labels].mean())
+
+
 @pytest.mark.parametrize("strength", [0.5, 5.0])
 def test_the_solution_is_that_of_scikit_learn(splits, strength: float, monkeypatch):
     monkeypatch.setattr(fitting, "STRENGTHS", (strength,))
@@ -65,6 +72,40 @@ def test_the_solution_is_that_of_scikit_learn(splits, strength: float, monkeypat
     np.testing.assert_allclose(shares_BK, other.predict_proba(features), atol=2e-3)
 
 
+def test_ngrams_weigh_more_the_more_unevenly_they_are_spread(splits):
+    train, _ = splits
+    plain_N, uneven_N = (ways.numpy() for ways in fitting._ways_to_weigh(NgramBypass(BUCKETS, 3), train))
+    has_BN = tfidf(train, np.ones(BUCKETS)) > 0
+    counts_N = has_BN.sum(0)
+    np.testing.assert_allclose(plain_N[1:], (np.log((1 + len(train)) / (1 + counts_N)) + 1)[1:], rtol=1e-5)
+    ratios_KN = []
+    for label in range(3):
+        shares_N, others_N = (1 + has_BN[of].sum(0) for of in (train.labels == label, train.labels != label))
+        ratios_KN.append(np.abs(np.log((shares_N / shares_N.sum()) / (others_N / others_N.sum()))))
+    np.testing.assert_allclose(uneven_N, plain_N * np.max(ratios_KN, axis=0), rtol=1e-4, atol=1e-6)
+    assert plain_N[0] == uneven_N[0] == 0.0, "padding"
+
+
+def test_the_way_to_weigh_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
+    train, validation = splits
+    plain_N, uneven_N = fitting._ways_to_weigh(NgramBypass(BUCKETS, 3), train)
+
+    def chosen(*ways: torch.Tensor) -> NgramBypass:
+        monkeypatch.setattr(fitting, "_ways_to_weigh", lambda *_: list(ways))
+        bypass = NgramBypass(BUCKETS, 3)
+        fit_bypass(bypass, train, validation)
+        return bypass
+
+    alone = [chosen(way) for way in (plain_N, uneven_N)]
+    nats = [nats_of(bypass, validation) for bypass in alone]
+    assert abs(nats[0] - nats[1]) > 1e-3
+    better = alone[int(nats[1] < nats[0])]
+    for ways in ((plain_N, uneven_N), (uneven_N, plain_N)):
+        both = chosen(*ways)
+        assert torch.equal(both.idf_N, better.idf_N)
+        assert torch.equal(both.table_NK, better.table_NK)
+
+
 def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
     monkeypatch.setattr(fitting, "ITERATIONS", 300)
     monkeypatch.setattr(fitting, "TOLERANCE", 1e-12)
@@ -74,9 +115,7 @@ def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypat
         monkeypatch.setattr(fitting, "STRENGTHS", strengths)
         bypass = NgramBypass(BUCKETS, 3)
         fit_bypass(bypass, train, validation)
-        logits_BK = tfidf(validation, bypass.idf_N.numpy()) @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
-        logits_BK -= np.log(np.exp(logits_BK).sum(1, keepdims=True))
-        return -logits_BK[np.arange(len(validation)), validation.labels].mean()
+        return nats_of(bypass, validation)
 
     alone = [nats((strength,)) for strength in (0.01, 1.0, 1e5)]
     assert max(alone) > 1.1 * min(alone)

@@ -1,9 +1,10 @@
 """The classifier: pooled states, plus a linear model of hashed n-grams that bypasses the encoder.
 
-The bypass is TF-IDF with a linear layer: each n-gram once, weighted by its inverse document frequency, the
-vector scaled to length 1. It is fitted before the training (`train.bypass`), and the encoder learns to answer
-alone, so that neither leans on the other. The answer is the sum of their logits, each times a factor that the
-validation data decide: so the surer side does not win by being overfitted, and probabilities are calibrated.
+The bypass is TF-IDF with a linear layer: each n-gram once, weighted by its inverse document frequency or by how
+unevenly it is spread over the labels as well, the vector scaled to length 1. It is fitted before the training
+(`train.bypass`), and the encoder learns to answer alone, so that neither leans on the other. The answer is the sum of
+their logits, each times a factor that the validation data decide: so the surer side does not win by being overfitted,
+and probabilities are calibrated.
 """
 
 import numpy as np
@@ -16,7 +17,7 @@ from lstmtext.nn.encoder import Encoding
 from lstmtext.nn.heads.label_losses import nats_of_one, nats_of_sets
 from lstmtext.nn.pooling import Pooling
 from lstmtext.nn.tensors import tensor
-from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.arrays import Floats
 from lstmtext.text.examples import TextBatch, multi_hot
 from lstmtext.text.labels import THRESHOLD
 from lstmtext.text.lexical import SHORTEST
@@ -33,13 +34,8 @@ class NgramBypass(nn.Module):
         self.register_buffer("table_NK", torch.zeros(buckets, labels))
         self.register_buffer("bias_K", torch.zeros(labels))
         self.register_buffer("idf_N", torch.ones(buckets))
-        self.idf_N[0] = 0.0  # padding
-
-    def fit_frequencies(self, document_counts_N: Ints, documents: int) -> None:
-        """Set inverse document frequencies, ln((1 + n) / (1 + df)) + 1, from the training texts."""
-        idf_N = np.log((1 + documents) / (1 + document_counts_N)) + 1
-        idf_N[0] = 0.0
-        self.idf_N.copy_(torch.from_numpy(idf_N))
+        """What each n-gram weighs, 0 for padding; `train.bypass` multiplies frequencies with more where that helps."""
+        self.idf_N[0] = 0.0
 
     def forward(self, ngrams_BF: Tensor) -> Tensor:
         """Logits, [B, K]."""
