@@ -151,6 +151,8 @@ def train(
         return TrainRequest(asked, output, encoder, options.one_head(head), adapt_on or (), str(add_to or ""))
 
     if find_lr:
+        if resume is not None:
+            raise UsageError("--resume", "cannot be had with --find-lr", hint="find the rate of a training anew")
         _print_rates(request(Path()), settings_of, quiet=quiet)
         return
     with TrainingProgress(quiet=quiet) as progress:

@@ -154,7 +154,9 @@ def copy_tensors(own: Mapping[str, Tensor], found: Mapping[str, Tensor], *, plac
     for name in sorted(own.keys() | found.keys()):
         shapes = [tuple(tensors[name].shape) if name in tensors else None for tensors in (found, own)]
         if shapes[0] != shapes[1]:
-            raise ModelError(place, f"'{name}' is {shapes[0] or 'absent'}", expected=f"{shapes[1] or 'no such tensor'}")
+            was, wanted = f"'{name}' is {shapes[0] or 'absent'}", f"{shapes[1] or 'no such tensor'}"
+            hint = "train with the settings that it was made with, or anew without --resume"
+            raise ModelError(place, was, expected=wanted, hint=hint)
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(found[name])

@@ -55,14 +55,30 @@ class EarlierRun:
             was, data = self.data[head.name], head.data
             if was["fingerprint"] == data.fingerprint():
                 continue
-            changed = [file for file, digest in data.facts.sources.items() if was["files"].get(file, digest) != digest]
-            found = "is not what the run was trained on"
-            if not changed:
-                found = f"gives {records_of(data)} records for training and validation that differ"
+            known = set(was["files"].values())
+            changed = [file for file, digest in data.facts.sources.items() if digest not in known]
             place = changed[0] if changed else next(iter(data.facts.sources))
-            expected = f"the {was['records']} records of before"
+            found = "is not what the run was trained on" if changed else "is read otherwise than in the run"
+            found += f": now {records_of(data)} records for training and validation"
+            expected = f"the {was['records']} of before"
             return DataError(place, found, expected=expected, hint="--force goes on with it")
         return None
+
+    def check_labels(self, heads: Sequence[HeadJob]) -> None:
+        """Raise DataError where the data of a head have other labels than the run, for which weights have no place.
+
+        Which labels these are, runs of earlier versions do not know.
+        """
+        for head in heads:
+            now = head.data.labels.names
+            was = self.data[head.name].get("labels", now)
+            if [*was] == [*now]:
+                continue
+            differing = [f"{name!r} is new" for name in now if name not in was]
+            differing += [f"{name!r} is gone" for name in was if name not in now]
+            place = next(iter(head.data.facts.sources), "DATA")
+            found = f"has other labels than the run was trained on: {', '.join(differing) or 'in another order'}"
+            raise DataError(place, found, hint="train anew without --resume")
 
     def changed_encoder(self, now: Bundle | None) -> DataError | None:
         """What says that the encoder to start from is not that of the run, if so."""
@@ -106,6 +122,7 @@ def about_run(
                 "files": head.data.facts.sources,
                 "records": records_of(head.data),
                 "fingerprint": head.data.fingerprint(),
+                "labels": [*head.data.labels.names],
             }
             for head in heads
         },

@@ -60,7 +60,10 @@ def _parts(data: EncodedData) -> Iterator[tuple[str, EncodedData]]:
     first = len(held) - count
     yield "new data", replace(data, tables={"validation": held.select(range(first))})
     if count:
-        yield "replayed data", replace(data, tables={"validation": held.select(range(first, len(held)))})
+        yield (
+            "replayed data, which the old model may know",
+            replace(data, tables={"validation": held.select(range(first, len(held)))}),
+        )
 
 
 def _told(job: HeadJob, part: str, records: int, before: Scores, now: Scores) -> Iterator[str]:

@@ -45,6 +45,8 @@ class Ranks:
     """The group of the CPU."""
     near: OneHost | None = None
     """Where all are of one Linux host: what its CPUs exchange through."""
+    launcher: Any = None
+    """The launcher's store, which outlives the processes that it starts."""
 
     @property
     def first(self) -> bool:
@@ -84,6 +86,17 @@ class Ranks:
         held: list[Value | None] = [None] * self.size
         dist.all_gather_object(held, value, group=self.control)
         return [own for own in held if own is not None]
+
+    def remember(self, name: str, text: str) -> None:
+        """Let those that this launcher starts anew know something; the first rank alone says and asks such things."""
+        if self.launcher is not None:
+            self.launcher.set(name, text)
+
+    def recalled(self, name: str) -> str:
+        """What was remembered, since the launcher began; empty where nothing was, or its store is another one now."""
+        if not self.restarts or self.launcher is None or not self.launcher.check([name]):
+            return ""
+        return str(self.launcher.get(name).decode())
 
     @contextmanager
     def threads_of_all(self) -> Iterator[None]:
@@ -138,9 +151,10 @@ def joined_ranks() -> Iterator[Ranks]:
         torch.cuda.set_device(local)
     try:
         restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        _meet(restarts)
+        launcher = _meet(restarts)
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
-        ranks = Ranks(dist.get_rank(), size, local, int(os.environ.get("GROUP_RANK", "0")), restarts, control)
+        host = int(os.environ.get("GROUP_RANK", "0"))
+        ranks = Ranks(dist.get_rank(), size, local, host, restarts, control, launcher=launcher)
         near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
         with near or nullcontext():
             yield replace(ranks, near=near)
@@ -157,18 +171,17 @@ def joined_ranks() -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
-def _meet(restarts: int) -> None:
-    """Join the group of all ranks.
+def _meet(restarts: int) -> PrefixStore:
+    """Join the group of all ranks; what to remember things in.
 
     On one host, processes that start anew find the addresses of the dead ones in the launcher's store (PyTorch issue
     135712), so each start has names of its own there.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    if not _on_one_host():
-        dist.init_process_group(backend)
-        return
     store, rank, size = next(rendezvous("env://"))
-    dist.init_process_group(backend, store=PrefixStore(f"start {restarts}", store), rank=rank, world_size=size)
+    own = f"start {restarts}" if _on_one_host() else "group"  # hosts may have been started anew unequally often
+    dist.init_process_group(backend, store=PrefixStore(own, store), rank=rank, world_size=size)
+    return PrefixStore("lstmtext", store)
 
 
 def _on_one_host() -> bool:

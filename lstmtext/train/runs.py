@@ -75,7 +75,8 @@ class RunFolder:
         """
         found = name if name.absolute().parent.name == RUNS else cls.of_bundle(name)
         if found is None or not (found / DESCRIPTION).is_file():
-            present = sorted(str(path.parent) for path in _runs_beside(name).glob(f"*/{DESCRIPTION}"))
+            places = _runs_beside(name), name / RUNS  # beside what was named, or in it
+            present = sorted(str(path.parent) for place in places for path in place.glob(f"*/{DESCRIPTION}"))
             hint = f"runs are: {', '.join(present)}" if present else "runs that were cut short leave a folder in .runs"
             raise UsageError(name, "no training to resume there", expected="the folder of a run", hint=hint)
         lock = _locked(found)
@@ -90,7 +91,12 @@ class RunFolder:
         """The last run for a bundle that has a checkpoint."""
         runs = sorted(_runs_beside(output).glob(f"*/{DESCRIPTION}"), key=lambda path: path.stat().st_mtime)
         fits = [path.parent for path in runs if _output_name(path) == output.name]
-        return next((folder for folder in reversed(fits) if any(folder.glob(STEP + "*"))), None)
+        return next((folder for folder in reversed(fits) if cls.can_go_on(folder)), None)
+
+    @staticmethod
+    def can_go_on(folder: Path) -> bool:
+        """Whether there is a checkpoint in a run's folder."""
+        return any(folder.glob(STEP + "*"))
 
     def __enter__(self) -> "RunFolder":
         return self

@@ -4,9 +4,12 @@ Many trainings may add to one bundle at the same time. Choosing the graphs takes
 it stands then; under a lock it is read once more, and written with what it has by now.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from torch import nn
 
@@ -33,7 +36,24 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
     """Save the best weights of a course as a bundle, with facts of its training; its description.
 
     Raises UserError where it cannot be written, ModelError where the bundle that a head is added to is not what it was.
+    Of a training without a checkpoint, nothing else would be left: its bundle is in the system's temporary folder then.
     """
+    try:
+        return _save(job, course, training, parameters)
+    except UserError as error:
+        if not isinstance(error.__cause__, OSError) or _resumable(job):
+            raise
+        other = Path(tempfile.mkdtemp(prefix="lstmtext.")) / job.output.name
+        try:
+            _save(replace(job, output=other), course, training, parameters)
+        except (OSError, UserError):
+            shutil.rmtree(other.parent, ignore_errors=True)
+            raise error from error.__cause__
+        found = f"cannot be written: {error.__cause__}; the bundle is {other} instead"
+        raise UserError(job.output, found, hint="make room and move it there") from error
+
+
+def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: Counts) -> BundleInfo:
     models = models_of(course.take_best(), [head.name for head in job.heads])
     precision = job.settings.export.weights
     # Rounded before the graphs are made and compared, so that they are of what is written.
@@ -115,9 +135,14 @@ def _writing(job: TrainJob) -> Iterator[None]:
         with alone_with(job.output):
             yield
     except OSError as error:
-        kept = job.run.folder if job.run and job.run.checkpoints() else None
+        kept = _resumable(job)
         hint = f"make room, then go on with: lstmtext train --resume {kept}" if kept else "make room and train again"
         raise UserError(job.output, f"cannot be written: {error}", hint=hint) from error
+
+
+def _resumable(job: TrainJob) -> Path | None:
+    """The folder of the run, if it can be gone on with."""
+    return job.run.folder if job.run and job.run.checkpoints() else None
 
 
 def _as_it_was(job: TrainJob) -> Bundle:

@@ -48,8 +48,7 @@ def start_training(
 ) -> None:
     """Prepare the data, train, and save the bundle; where `torchrun` starts anew, go on from the last checkpoint."""
     with joined_ranks() as ranks:
-        earlier = ranks.from_first([RunFolder.of_bundle(request.output)])[0] if ranks.restarts else None
-        if earlier is not None:
+        if (earlier := _begun(ranks, request.output)) is not None:
             again = partial(_resume, earlier, request.data, lambda settings: settings, ranks, listener, remark)
             again(force=False, log_dir=log_dir)
             return
@@ -67,9 +66,8 @@ def _adapt(
 ) -> None:
     """Train the language model that the head is to begin on; where `torchrun` starts anew, what is left of it."""
     place = adapted_path(request.output)
-    made = (RunFolder.of_bundle(place), place.exists()) if ranks.restarts else (None, False)
-    earlier, whole = ranks.from_first(made)
-    if earlier is not None:
+    whole = ranks.from_first(ranks.first and bool(ranks.recalled(f"made {place}")))
+    if (earlier := _begun(ranks, place)) is not None:
         asked = DataRequest(request.adapt_on)
         _resume(earlier, asked, lambda settings: settings, ranks, listener, remark, force=False, log_dir=None)
     elif not whole:
@@ -78,7 +76,20 @@ def _adapt(
             f"first a language model, {place}; if it is cut short, --resume {place}, then --encoder {place} for this"
         )
         _start(adapting, adapting_settings(choose), ranks, listener, remark)
+    if ranks.first:
+        ranks.remember(f"made {place}", "whole")
     ranks.gathered(None)  # others read it once it is written
+
+
+def _begun(ranks: Ranks, output: Path) -> Path | None:
+    """The run for a bundle that this launcher's processes began before it started them anew, if it can be gone on with.
+
+    What another training left for the same bundle is none of theirs.
+    """
+    if not ranks.restarts:
+        return None
+    name = ranks.recalled(f"run of {output}") if ranks.first else ""
+    return ranks.from_first([Path(name) if name and RunFolder.can_go_on(Path(name)) else None])[0]
 
 
 ENOUGH_TOKENS = 2048
@@ -95,6 +106,8 @@ def _start(
 ) -> None:
     check_output(request.output, is_bundle)
     with _work(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
+        if run:
+            ranks.remember(f"run of {request.output}", str(run.folder.absolute()))
         for other in run.unfinished if run else ():
             remark(f"an earlier training was cut short; --resume {other} goes on with it")
         make = make_joint_job if request.together else make_job
@@ -184,6 +197,7 @@ def _resume(
             make = partial(make_job)
         job = make(request, lambda task: first, ranks, work, remark, before.tokenizer)
         before.check_heads(name, job.heads)
+        before.check_labels(job.heads)
         changes = [before.changed_settings(name, job.heads), before.changed_data(job.heads)]
         _admit(changes, remark, force=force)
         if machine := before.changed_machine(ranks):
@@ -203,7 +217,11 @@ def _admit(changes: Sequence[UserError | None], remark: Callable[[str], None], *
 def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
     """Train, track how it goes, and write the report."""
     step = job.snapshot.facts["position"]["step"] if job.snapshot else 0
-    sinks = open_sinks(job.run.folder, log_dir, after=step) if job.run else []
+    sinks = []
+    if job.run:
+        logged = f"log in {log_dir}"
+        sinks = open_sinks(job.run.folder, log_dir, after=step, taken_over=bool(step or job.ranks.recalled(logged)))
+        job.ranks.remember(logged, "begun")
     tracker = Tracker(listener, sinks)
     try:
         info = train(job, tracker)
@@ -228,10 +246,16 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
 
 @contextmanager
 def _work(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
-    """The run's folder, which the first rank alone has, and a folder for encoded data."""
+    """The run's folder, which the first rank alone has, and a folder for encoded data, which the first of a host makes.
+
+    The others of a host are given a place where they write nothing, so that none that is killed leaves a folder.
+    """
     if ranks.first:
         with open_run() as run:
             yield run, run.data
+        return
+    if ranks.local:
+        yield None, beside
         return
     work = work_folder(beside)
     try:

@@ -57,14 +57,14 @@ class JsonLines:
 class TensorBoard:
     """TensorBoard's event files. Raises UsageError where the extra `track` is not installed."""
 
-    def __init__(self, folder: Path, *, after: int) -> None:
+    def __init__(self, folder: Path, *, after: int, taken_over: bool) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise UsageError(
                 "--log-dir", "TensorBoard is not installed", hint="pip install 'lstmtext[track]'"
             ) from error
-        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if taken_over else None)
 
     def step(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
@@ -156,20 +156,21 @@ def _give_step(sink: Sink, record: dict[str, Any]) -> None:
     sink.step(record)
 
 
-def open_sinks(run: Path | None, log_dir: Path | None, *, after: int) -> list[Sink]:
+def open_sinks(run: Path | None, log_dir: Path | None, *, after: int, taken_over: bool) -> list[Sink]:
     """The run's own log, and those of `--log-dir`; records of steps beyond `after` are cut off.
 
-    Raises UserError where nothing can be written there.
+    `taken_over` says that logs which are there are of this training, which goes on or is begun anew. Raises UserError
+    where nothing can be written there.
     """
     sinks: list[Sink] = []
-    if log_dir is not None and not after and (log_dir / STEPS).exists():
+    if log_dir is not None and not taken_over and (log_dir / STEPS).exists():
         raise UsageError("--log-dir", f"{log_dir} holds the log of another training", hint="use another folder")
     try:
         if run is not None:
             sinks.append(JsonLines(run / STEPS, after=after))
         if log_dir is not None:
             log_dir.mkdir(parents=True, exist_ok=True)
-            sinks += [JsonLines(log_dir / STEPS, after=after), TensorBoard(log_dir, after=after)]
+            sinks += [JsonLines(log_dir / STEPS, after=after), TensorBoard(log_dir, after=after, taken_over=taken_over)]
     except OSError as error:
         raise UserError(log_dir or run, f"cannot be written: {error.strerror}", hint="use another folder") from error
     return sinks

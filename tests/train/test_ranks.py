@@ -147,6 +147,37 @@ def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoin
     assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 12
 
 
+@pytest.mark.slow
+def test_processes_started_anew_go_on_with_nothing_but_what_their_launcher_began(tmp_path):
+    """A run of another launch lies there; theirs has no checkpoint as one is killed, but a log."""
+    options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL]
+    other = [sys.executable, "-m", "lstmtext", "train", *options, "--seed", "7", "--set", "checkpoint.steps=1"]
+    process = subprocess.Popen([str(word) for word in other], stderr=subprocess.DEVNULL)
+    left = tmp_path / ".runs" / "model"
+    while process.poll() is None and not list(left.glob("step-*")):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert list(left.glob("step-*"))
+    log = tmp_path / "log" / "steps.jsonl"
+    own = ["--seed", "5", "--epochs", "12", "--log-dir", log.parent]
+    command = torchrun("--max-restarts=1", "-m", "lstmtext", "train", *options, *own)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (log.exists() and log.read_text()):
+        time.sleep(0.05)
+    os.kill(second_of(process.pid), signal.SIGKILL)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "another process of the training is gone" in said
+    head = load_bundle(tmp_path / "model").head()[1]
+    assert (head.settings.train.seed, head.training["epochs"]) == (5, 12)
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines() if '"kind": "step"' in line]
+    assert steps == [*range(1, len(steps) + 1)]
+    assert list(left.glob("step-*"))
+    hidden = {path.name for path in tmp_path.iterdir() if path.name.startswith(".")}
+    assert hidden == {".runs"}
+
+
 def second_of(launcher: int) -> int:
     """The process id of rank 1 among the children of torchrun."""
     for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from lstmtext.bundle import load_bundle
+from lstmtext.train import saving
 from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, write_snapshot
 from lstmtext.train.course import Course
 from lstmtext.train.loop import Trainee, training_steps
@@ -206,11 +207,38 @@ def test_changed_data_are_named_unless_forced(place, train_here):
     (place / "reviews.csv").write_text("\n".join(lines[:-3]) + "\n")
     answer = train_here("--resume", "model")
     assert answer.code == 3
-    assert "reviews.csv: is not what the run was trained on" in answer.err
+    assert "reviews.csv: is not what the run was trained on: now 285 and 32 records" in answer.err
+    assert "expected the 288 and 32 of before" in answer.err
     assert "--force" in answer.err
     assert (place / ".runs" / "model").is_dir()
     assert train_here("--resume", "model", "--force", "--epochs", "6").code == 0
     assert (place / "model" / "bundle.json").is_file()
+
+
+def test_a_file_in_place_of_another_is_the_one_that_is_named(place, train_here):
+    (place / "other.csv").write_text("text,label\ngood soup,positive\ncold soup,negative\n")
+    answer = train_here("--resume", "model", "--valid", "other.csv")
+    assert (answer.code, "other.csv: is not what the run was trained on: now 320 and 2 records" in answer.err) == (
+        3,
+        True,
+    )
+
+
+def test_other_labels_cannot_be_gone_on_with_even_by_force(place, train_here):
+    with (place / "reviews.csv").open("a") as file:
+        file.write("a soup,neutral\n" * 9)
+    for force in ((), ("--force",)):
+        answer = train_here("--resume", "model", *force)
+        assert answer.code == 3
+    assert "reviews.csv: has other labels than the run was trained on: 'neutral' is new" in answer.err
+    assert "tensor" not in answer.err
+    assert (place / ".runs" / "model").is_dir()
+
+
+def test_weights_of_other_sizes_cannot_be_gone_on_with_even_by_force(place, train_here):
+    answer = train_here("--resume", "model", "--force", "--set", "encoder.hidden_size=24")
+    assert (answer.code, "or anew without --resume" in answer.err) == (4, True)
+    assert (place / ".runs" / "model").is_dir()
 
 
 def test_changed_settings_are_named_unless_forced(place, train_here):
@@ -233,13 +261,16 @@ def test_data_that_moved_are_named_anew(place, train_here):
 def test_what_the_run_decided_cannot_be_given(place, train_here):
     answer = train_here("--resume", "model", "-o", "other")
     assert (answer.code, "-o/--output" in answer.err) == (2, True)
+    answer = train_here("--resume", "model", "--find-lr")
+    assert (answer.code, "--resume: cannot be had with --find-lr" in answer.err) == (2, True)
 
 
 def test_no_run_there_names_those_that_are(place, train_here):
-    answer = train_here("--resume", "modle")
-    assert answer.code == 2
-    assert "no training to resume there" in answer.err
-    assert ".runs/model" in answer.err
+    for name in ("modle", str(place)):
+        answer = train_here("--resume", name)
+        assert answer.code == 2
+        assert "no training to resume there" in answer.err
+        assert ".runs/model" in answer.err
 
 
 def test_a_broken_checkpoint_is_one_line(place, train_here):
@@ -317,6 +348,34 @@ def test_a_disk_that_fills_up_in_training_loses_nothing(room, fits, place):
         assert "lstmtext train --resume .runs/model" in answer.stderr
         assert run(*common, cwd=place).returncode == 0
     assert (place / "model" / "bundle.json").is_file()
+
+
+def test_a_training_without_a_checkpoint_has_its_bundle_elsewhere_where_the_disk_is_full(
+    tmp_path, run_here, monkeypatch
+):
+    options = [DATA / "reviews.csv", *SMALL, "--epochs", "1", "-q"]
+    assert run_here("train", *options, "-o", tmp_path / "whole").code == 0
+    before, written = bundle_of(tmp_path / "whole"), saving.save_bundle
+
+    def full(place: Path, *rest: object) -> None:
+        if place == tmp_path / "whole":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(place, *rest)
+
+    monkeypatch.setattr(saving, "save_bundle", full)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    (tmp_path / "elsewhere").mkdir()
+    answer = run_here("train", *options, "-o", tmp_path / "whole", "--seed", "2")
+    (other,) = (tmp_path / "elsewhere").glob("*/whole")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert f"No space left on device; the bundle is {other} instead" in answer.err
+    assert load_bundle(other).head()[1].settings.train.seed == 2
+    assert bundle_of(tmp_path / "whole") == before
+
+    monkeypatch.setattr(saving, "save_bundle", lambda *_: full(tmp_path / "whole"))
+    answer = run_here("train", *options, "-o", tmp_path / "whole")
+    assert (answer.code, "make room and train again" in answer.err) == (2, True)
+    assert [*(tmp_path / "elsewhere").iterdir()] == [other.parent]
 
 
 def test_a_checkpoint_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
