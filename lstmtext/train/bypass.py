@@ -71,15 +71,17 @@ def fit_bypass(
 ) -> None:
     """Set the weights, the table and the bias of a bypass from encoded texts, whose labels count so much.
 
-    The weights are those of `train.weighting`; texts' own multiply them. A bypass that goes on keeps its n-grams'
-    weights, and is drawn to the table that it has instead of to zeros (Chelba and Acero, 2004).
+    The weights are those of `train.weighting`; texts' own multiply them. A bypass that goes on keeps the n-grams that
+    it has learned as they weigh, and is drawn to its table instead of to zeros (Chelba and Acero, 2004).
     """
-    prior_NK = bypass.table_NK.clone() if goes_on else None
+    start_NK, start_K = bypass.table_NK.clone(), bypass.bias_K.clone()
+    prior_NK = start_NK if goes_on else None
     strengths = (*WEAK, *STRENGTHS) if goes_on else STRENGTHS
     best = float("inf")
-    for weights_N in [bypass.idf_N.clone()] if goes_on else _ways_to_weigh(bypass, train):
+    for weights_N in _ways_to_weigh(bypass, train):
         bags = [_gather(weights_N, len(bypass.bias_K), texts, weights) for texts in (train, validation)]
-        for nats, table_NK, bias_K in _solutions(bypass, bags, strengths, prior_NK):
+        solved = _solutions(start_NK.clone(), start_K.clone(), bags, strengths, prior_NK)
+        for nats, table_NK, bias_K in solved:
             if nats < best:
                 best = nats
                 bypass.idf_N.copy_(weights_N)
@@ -88,7 +90,10 @@ def fit_bypass(
 
 
 def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
-    """Weights of n-grams, [N]: inverse document frequencies, alone and times how unevenly the n-grams are spread."""
+    """Weights of n-grams, [N]: inverse document frequencies, alone and times how unevenly the n-grams are spread.
+
+    What the table has learned already weighs what it did.
+    """
     counts_NK = np.zeros(bypass.table_NK.shape, dtype=np.float32)
     counts_N = np.zeros(len(counts_NK), dtype=np.float32)
     has_BK, _ = _gold(texts, counts_NK.shape[1], None)
@@ -98,7 +103,9 @@ def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
         counts_N[rows] += 1
     idf_N = np.log((1 + len(texts)) / (1 + counts_N)) + 1
     idf_N[0] = 0.0  # padding
-    return [torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * _unevenness(counts_NK, counts_N))]
+    ways = (torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * _unevenness(counts_NK, counts_N)))
+    learned_N = bypass.table_NK.any(1)
+    return [torch.where(learned_N, bypass.idf_N, weights_N) for weights_N in ways]
 
 
 def _unevenness(counts_NK: Floats, counts_N: Floats) -> Floats:
@@ -114,17 +121,17 @@ def _unevenness(counts_NK: Floats, counts_N: Floats) -> Floats:
 
 
 def _solutions(
-    bypass: NgramBypass, bags: Sequence[TextNgrams], strengths: Sequence[float], prior_NK: Tensor | None
+    table_NK: Tensor,
+    bias_K: Tensor,
+    bags: Sequence[TextNgrams],
+    strengths: Sequence[float],
+    prior_NK: Tensor | None,
 ) -> Iterator[tuple[float, Tensor, Tensor]]:
     """Nats of the validation texts, table and bias, for each strength of the penalty until the nats rise.
 
-    The tensors are changed by the next solution, which begins at the last one.
+    The tensors are moved from one solution to the next.
     """
     known, held_out = bags
-    table_NK, bias_K = bypass.table_NK.new_zeros(bypass.table_NK.shape), torch.zeros_like(bypass.bias_K)
-    if prior_NK is not None:
-        table_NK.copy_(prior_NK)
-        bias_K.copy_(bypass.bias_K)
     best = float("inf")
     for strength in strengths:
         _solve(table_NK, bias_K, known, strength, prior_NK)

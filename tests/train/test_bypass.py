@@ -86,6 +86,17 @@ def test_ngrams_weigh_more_the_more_unevenly_they_are_spread(splits):
     assert plain_N[0] == uneven_N[0] == 0.0, "padding"
 
 
+def test_what_was_learned_weighs_what_it_did_and_the_rest_by_the_new_texts(splits):
+    train, _ = splits
+    fresh, old = NgramBypass(BUCKETS, 3), NgramBypass(BUCKETS, 3)
+    learned_N = torch.zeros(BUCKETS, dtype=torch.bool)
+    learned_N[torch.from_numpy(rows_of(next(iter(train.ngrams())), BUCKETS)).long()[:20]] = True
+    old.table_NK[learned_N, 1] = -1.0
+    old.idf_N.fill_(7.0)
+    for way_N, wanted_N in zip(*(fitting._ways_to_weigh(own, train) for own in (old, fresh)), strict=True):
+        assert torch.equal(way_N, torch.where(learned_N, 7.0, wanted_N))
+
+
 def test_the_way_to_weigh_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
     train, validation = splits
     plain_N, uneven_N = fitting._ways_to_weigh(NgramBypass(BUCKETS, 3), train)
