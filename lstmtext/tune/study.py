@@ -1,8 +1,9 @@
 """A search for settings: trials on one Optuna storage, by as many processes and machines as share it.
 
-The default settings are the first trial, so the search never ends below them. Trials that fall behind the median of
-the others are pruned (Golovin et al., 2017); the others come from a tree-structured Parzen estimator (Bergstra et
-al., 2011). The time of a trial is a part of what is left, and its schedule ends with it.
+The default settings are the first trial, or the next one where its worker died, so the search never ends below them.
+Trials that fall behind the median of the others are pruned (Golovin et al., 2017); the others come from a
+tree-structured Parzen estimator (Bergstra et al., 2011). The time of a trial is a part of what is left, and its
+schedule ends with it.
 """
 
 import json
@@ -10,7 +11,7 @@ import os
 import shutil
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,16 +28,15 @@ from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults
-from lstmtext.tune.trials import PRUNING_POINTS, Search, Talk, Trials, limits_of
+from lstmtext.tune.trials import DEFAULT, PRUNING_POINTS, NotTried, Search, Talk, Trials, limits_of
+from lstmtext.tune.workers import BEATS, Crew
 
 if TYPE_CHECKING:
     import optuna
 
-BEATS = 60
-"""Seconds between a worker's signs of life; one without them for longer is dead, and its trial open again."""
 LOOKS = 5
 """How often the best bundle is looked for."""
-SEARCHES, DATA, DEFAULT = ".searches", "data", "default"
+SEARCHES, DATA = ".searches", "data"
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Found:
     baseline: str
     baseline_score: float | None
     trials: int
+    """Those that were completed or pruned."""
     pruned: int
     here: bool
     """Whether the best bundle was made on this machine, and so is in its place."""
@@ -72,10 +73,14 @@ def search(job: Search, remark: Talk) -> Found:
     if baseline is not None:
         remark(f"baseline: {name}: {metric} {baseline:.4f}")
     study = _open_study(job, metric)
-    runner = Trials(job, metric, study, remark)
+    runner, crew = Trials(job, metric, study, remark), Crew(study)
+    again = ["FAIL", "PRUNED"]
     try:
         while runner.has_time():
-            study.optimize(runner.run, n_trials=1, catch=())
+            crew.close_dead()
+            _queue_default(job, study, metric, again)
+            again = ["FAIL"]  # what came to nothing now would so again
+            study.optimize(runner.run, n_trials=1, catch=(NotTried,))
             runner.drop_all_but_best()
     except (Interrupted, KeyboardInterrupt) as error:
         with suppress(UsageError):
@@ -137,11 +142,8 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     url = job.storage or f"sqlite:///{job.folder / 'study.db'}"
-    retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=1)
     patient = {"connect_args": {"timeout": BEATS}} if url.startswith("sqlite") else None
-    storage = optuna.storages.RDBStorage(
-        url, patient, heartbeat_interval=BEATS, grace_period=2 * BEATS, heartbeat_stale_trial_callback=retry
-    )
+    storage = optuna.storages.RDBStorage(url, patient, heartbeat_interval=BEATS, grace_period=2 * BEATS)
     seed = (job.settings.train.seed + os.getpid()) % 2**32  # workers must not suggest the same
     study = optuna.create_study(
         storage=storage,
@@ -164,11 +166,15 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
         hint = "use another -o/--output or --storage, or remove that one"
         raise DataError(url, f"holds a search of the same name with another {', another '.join(changed)}", hint=hint)
     study.set_user_attr("about", about)
-    open_or_done = [optuna.trial.TrialState[name] for name in ("COMPLETE", "RUNNING", "WAITING")]
-    if not any(trial.user_attrs.get(DEFAULT) for trial in study.get_trials(deepcopy=False, states=open_or_done)):
+    return study
+
+
+def _queue_default(job: Search, study: "optuna.Study", metric: str, again: Collection[str]) -> None:
+    """Let the default settings be the next trial, if all their trials ended in a state that asks for another."""
+    trials = study.get_trials(deepcopy=False)
+    if all(trial.state.name in again for trial in trials if trial.user_attrs.get(DEFAULT)):
         own = defaults(job.data.task, job.settings, limits_of(job, metric))
         study.enqueue_trial(own, user_attrs={DEFAULT: True})
-    return study
 
 
 def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float | None) -> Found:
@@ -197,7 +203,7 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         default,
         baseline,
         baseline_score,
-        len(trials),
+        len(done) + pruned,
         pruned,
         here,
     )

@@ -20,6 +20,7 @@ from lstmtext.train.loop import StepReport
 from lstmtext.train.run import train
 from lstmtext.tune.metric import NoSuchScore, score_of
 from lstmtext.tune.space import Limits, suggested
+from lstmtext.tune.workers import WORKER, signature
 
 if TYPE_CHECKING:
     import optuna
@@ -32,6 +33,8 @@ PRUNING_POINTS = 20
 """Progress is compared in so many parts."""
 ASIDE = 0.03
 """Share of the budget that is kept for the end."""
+DEFAULT = "default"
+"""Marks a trial of the default settings."""
 
 
 Talk = Callable[[str], None]
@@ -61,6 +64,10 @@ class Search:
     """Most trials of this process; 0 is as many as the budget holds."""
 
 
+class NotTried(Exception):
+    """A trial that was not begun: another one tries the same, or no time is left."""
+
+
 class Trials:
     """Runs trials, and knows what they cost."""
 
@@ -84,10 +91,13 @@ class Trials:
     def run(self, trial: "optuna.Trial") -> float:
         """One training with suggested settings; its score."""
         job = self._job
+        trial.set_user_attr(WORKER, signature())
+        if trial.user_attrs.get(DEFAULT) and self._is_tried(trial.number):
+            raise NotTried
         chosen = suggested(trial, job.data.task, job.settings, limits_of(job, self._metric))
         most = min(self.left(), job.budget * MOST_OF_BUDGET)
         if most <= 0:
-            raise _pruned()
+            raise NotTried
         settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
         if 0 < job.most_bytes < least_bytes(settings, job.data.tokenizer.size):
             raise _pruned()
@@ -102,18 +112,29 @@ class Trials:
             self._remark(f"trial {trial.number} failed: {error}")
             raise _pruned() from error
 
-    def drop_all_but_best(self) -> None:
-        """Remove the bundles of completed trials that are not the best."""
+    def _is_tried(self, number: int) -> bool:
+        """Whether the default settings have an earlier trial too, as two workers that begin together queue two."""
         import optuna
 
-        done = self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+        states = [optuna.trial.TrialState[name] for name in ("WAITING", "RUNNING", "COMPLETE")]
+        trials = self._study.get_trials(deepcopy=False, states=states)
+        return any(trial.user_attrs.get(DEFAULT) and trial.number < number for trial in trials)
+
+    def drop_all_but_best(self) -> None:
+        """Remove what completed trials that are not the best left here, and trials whose worker died."""
+        import optuna
+
+        over = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
+        done = self._study.get_trials(deepcopy=False, states=over)
+        complete = any(trial.state == optuna.trial.TrialState.COMPLETE for trial in done)
+        best = self._study.best_trial.number if complete else -1
         for trial in done:
-            if trial.number != self._study.best_trial.number:
+            if trial.number != best:
                 shutil.rmtree(self._job.folder / f"trial-{trial.number}", ignore_errors=True)
 
     def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
         job, began = self._job, time.monotonic()
-        watcher = _Watcher(trial, self._metric)
+        watcher = _Watcher(trial, self._metric, prunes=not trial.user_attrs.get(DEFAULT))
         info = train(TrainJob((HeadJob(TASKS[job.data.task].head, job.data, settings),), output), watcher)
         assert info is not None, "one process trains, so it has the bundle"
         took = time.monotonic() - began
@@ -131,8 +152,8 @@ class Trials:
 class _Watcher:
     """A listener that tells a trial how it goes, and ends one that falls behind."""
 
-    def __init__(self, trial: "optuna.Trial", metric: str) -> None:
-        self._trial, self._metric = trial, metric
+    def __init__(self, trial: "optuna.Trial", metric: str, *, prunes: bool) -> None:
+        self._trial, self._metric, self._prunes = trial, metric, prunes
         self.seconds = 0.0
         self._point = -1
 
@@ -156,7 +177,7 @@ class _Watcher:
             return
         self._point = point
         self._trial.report(score_of(validation.scores, self._metric), point)
-        if self._trial.should_prune() and not validation.report.stops:
+        if self._prunes and self._trial.should_prune() and not validation.report.stops:
             raise _pruned()
 
 
