@@ -56,11 +56,14 @@ def tune(
     from lstmtext.train.job import TrainRequest
     from lstmtext.train.ranks import ALONE
     from lstmtext.train.request import make_job
+    from lstmtext.tune.storage import check_storage
     from lstmtext.tune.study import data_folder, search, search_folder, verdict
     from lstmtext.tune.trials import Search
 
     say = partial(remark, quiet=quiet)
     seconds, most_bytes = options.seconds(budget) or 0.0, options.bytes_of(max_size)
+    if storage is not None:
+        check_storage(storage)
     columns = Columns(text_column, label_column, tag_column, weight_column)
     request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output)
     flags = {"train.seed": seed, "train.threads": threads or None, "classify.multi_label": multi_label or None}

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import socket
-import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,8 +27,9 @@ from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults
+from lstmtext.tune.storage import open_storage, storage_errors, without_password
 from lstmtext.tune.trials import DEFAULT, PRUNING_POINTS, NotTried, Search, Talk, Trials, limits_of
-from lstmtext.tune.workers import BEATS, Crew
+from lstmtext.tune.workers import Crew
 
 if TYPE_CHECKING:
     import optuna
@@ -135,24 +135,20 @@ def verdict(found: Found) -> list[str]:
 
 
 def _open_study(job: Search, metric: str) -> "optuna.Study":
-    try:
-        import optuna
-    except ImportError as error:
-        raise UsageError("lstmtext tune", "Optuna is not installed", hint="pip install 'lstmtext[tune]'") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     url = job.storage or f"sqlite:///{job.folder / 'study.db'}"
-    patient = {"connect_args": {"timeout": BEATS}} if url.startswith("sqlite") else None
-    storage = optuna.storages.RDBStorage(url, patient, heartbeat_interval=BEATS, grace_period=2 * BEATS)
+    storage = open_storage(url)
+    import optuna
+
     seed = (job.settings.train.seed + os.getpid()) % 2**32  # workers must not suggest the same
-    study = optuna.create_study(
-        storage=storage,
-        study_name=job.output.name,
-        direction="minimize" if lower_is_better(metric) else "maximize",
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=PRUNING_POINTS // 4),
-    )
+    with storage_errors(url):
+        study = optuna.create_study(
+            storage=storage,
+            study_name=job.output.name,
+            direction="minimize" if lower_is_better(metric) else "maximize",
+            load_if_exists=True,
+            sampler=optuna.samplers.TPESampler(seed=seed, constant_liar=True, multivariate=True),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=PRUNING_POINTS // 4),
+        )
     base = changed_settings(job.settings, flags={"train.threads": 0})
     about = {
         "data": job.data.fingerprint(),
@@ -164,7 +160,8 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
     changed = [key for key, value in about.items() if known.get(key) != value]
     if changed:
         hint = "use another -o/--output or --storage, or remove that one"
-        raise DataError(url, f"holds a search of the same name with another {', another '.join(changed)}", hint=hint)
+        found = f"holds a search of the same name with another {', another '.join(changed)}"
+        raise DataError(without_password(url), found, hint=hint)
     study.set_user_attr("about", about)
     return study
 

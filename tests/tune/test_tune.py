@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from lstmtext.bundle import load_bundle
 from lstmtext.config import TASK_DEFAULTS
@@ -17,6 +18,7 @@ from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
 from lstmtext.tune.metric import lower_is_better
 from lstmtext.tune.space import Limits, defaults, suggested
+from lstmtext.tune.storage import open_storage
 from lstmtext.tune.study import Found, verdict
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
@@ -165,3 +167,39 @@ def test_a_search_that_cannot_begin_is_one_line_and_leaves_nothing(run_here, dat
         done = run_here(*words, data / "reviews.csv", option)
         assert (done.code, done.err.count("\n")) == (2, 1), done.err
     assert [path.name for path in tmp_path.iterdir()] == ["empty.csv"]
+
+
+NO_STORAGES = {
+    "garbage": "found 'garbage': Could not parse",
+    "nothing://here": "found 'nothing://here': Can't load plugin",
+    "postgresql://me:secret@host:port/name": "found 'postgresql://me:***@host:port/name': ",
+    "sqlite:///FOLDER/missing/study.db": "FOLDER/missing is no folder",
+    "sqlite:///FOLDER": "unable to open database file",
+    "sqlite:///FOLDER/reviews.csv": "file is not a database",
+}
+
+
+@pytest.mark.parametrize("url", NO_STORAGES)
+def test_what_is_no_storage_is_named_in_one_line(run_here, data, tmp_path, url):
+    (tmp_path / "reviews.csv").write_bytes((data / "reviews.csv").read_bytes())
+    given, said = (text.replace("FOLDER", str(tmp_path)) for text in (url, NO_STORAGES[url]))
+    done = run_here("tune", tmp_path / "reviews.csv", "-o", tmp_path / "best", *TINY, "-q", "--storage", given)
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert done.err.startswith("lstmtext: --storage: found")
+    assert said in done.err
+    assert "expected" in done.err
+    assert "secret" not in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
+
+
+def test_a_storage_that_another_worker_is_making_is_waited_for(monkeypatch, tmp_path):
+    make, attempts = optuna.storages.RDBStorage, []
+
+    def made_by_another(*args, **kwargs):
+        attempts.append(args)
+        if len(attempts) < 2:
+            raise IntegrityError("INSERT", {}, Exception("UNIQUE constraint failed"))
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", made_by_another)
+    assert open_storage(f"sqlite:///{tmp_path}/study.db").get_all_studies() == []
