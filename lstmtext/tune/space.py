@@ -45,6 +45,11 @@ def defaults(task: TaskName, settings: Settings, limits: Limits) -> dict[str, Se
     return recorder.values
 
 
+def smallest(task: TaskName, settings: Settings, limits: Limits) -> dict[str, Setting]:
+    """What `suggested` gives where every value is the least that may be tried."""
+    return suggested(_Least(), task, settings, limits)  # type: ignore[arg-type]  # as above
+
+
 def _common(trial: "Trial") -> dict[str, Setting]:
     return {
         "train.learning_rate": trial.suggest_float("train.learning_rate", 5e-4, 1.2e-2, log=True),
@@ -112,3 +117,20 @@ class _Recorder:
     def _own(self, name: str, bounded: Callable[..., Setting]) -> Setting:
         section, _, key = name.partition(".")
         return self.values.setdefault(name, bounded(self._sections[section][key]))
+
+
+class _Least:
+    """Answers as a trial that always suggests the least."""
+
+    def suggest_float(self, _: str, low: float, *__: float, **___: object) -> Setting:
+        """The lower bound."""
+        return low
+
+    def suggest_int(self, _: str, low: int, *__: int, **___: object) -> Setting:
+        """The lower bound."""
+        return low
+
+    def suggest_categorical(self, _: str, choices: list[Any]) -> Setting:
+        """The least choice."""
+        least: Setting = min(choices)
+        return least

@@ -26,9 +26,9 @@ from lstmtext.tasks import TASKS, first_of
 from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
-from lstmtext.tune.space import defaults
+from lstmtext.tune.space import defaults, smallest
 from lstmtext.tune.storage import open_storage, storage_errors, without_password
-from lstmtext.tune.trials import DEFAULT, PRUNING_POINTS, NotTried, Search, Talk, Trials, limits_of
+from lstmtext.tune.trials import DEFAULT, PRUNING_POINTS, NotTried, Search, Talk, Trials, least_size, limits_of
 from lstmtext.tune.workers import Crew
 
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ class Found:
 def search(job: Search, remark: Talk) -> Found:
     """Run trials until the budget is used up; the best bundle goes to the output.
 
-    Raises UsageError where Optuna is missing or nothing was completed, DataError where the storage is of another
-    search, Interrupted after Ctrl-C, with the best so far in its place.
+    Raises UsageError where Optuna is missing, no bundle can be small enough or nothing was completed, DataError where
+    the storage is of another search, Interrupted after Ctrl-C, with the best so far in its place.
     """
     check_output(job.output, is_bundle)
+    _check_size(job)
     task = TASKS[job.data.task]
     name, own = baseline_scores(job.data, lambda scores: _signed(scores, job))
     metric = job.metric or (first_of(task.shown, own)[0] if own else task.shown[0])
@@ -88,6 +89,15 @@ def search(job: Search, remark: Talk) -> Found:
             raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
         raise Interrupted("interrupted; no trial was completed") from error
     return _finish(job, study, metric, name, baseline)
+
+
+def _check_size(job: Search) -> None:
+    """Raise UsageError where even the smallest bundle of the search is larger than those that count."""
+    least = least_size(job, changed_settings(job.settings, flags=smallest(job.data.task, job.settings, limits_of(job))))
+    if 0 < job.most_bytes < least:
+        found = f"found {job.most_bytes:,} B, less than any bundle of this search has"
+        hint = "a smaller text.vocabulary_size, or export.weights=int8, makes it less"
+        raise UsageError("--max-size", found, expected=f"{least:,} B at least", hint=hint)
 
 
 def _signed(scores: Scores, job: Search) -> float:
@@ -181,7 +191,9 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
     trials = study.get_trials(deepcopy=False)
     done = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
     if not done:
+        sizes = [trial.user_attrs["bytes"] for trial in trials if "bytes" in trial.user_attrs]
         hint = "give more --budget" + (" or a larger --max-size" if job.most_bytes else "")
+        hint += f", as the smallest bundle had {min(sizes):,} B" if sizes else ""
         raise UsageError("--budget", "no trial was completed", hint=hint)
     here = False
     for _ in range(LOOKS):  # another worker may find a better one just now, and remove this

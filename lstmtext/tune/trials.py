@@ -99,7 +99,7 @@ class Trials:
         if most <= 0:
             raise NotTried
         settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
-        if 0 < job.most_bytes < least_bytes(settings, job.data.tokenizer.size):
+        if 0 < job.most_bytes < least_size(job, settings):
             raise _pruned()
         self._began += 1
         output = job.folder / f"trial-{trial.number}"
@@ -142,6 +142,7 @@ class Trials:
         self._after.append(took - watcher.seconds)
         score = score_of(next(iter(info.heads.values())).scores, self._metric)
         size = sum(path.stat().st_size for path in output.iterdir())
+        trial.set_user_attr("bytes", size)
         trial.set_user_attr("bundle", str(output.resolve()))
         self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
         if 0 < job.most_bytes < size:
@@ -187,6 +188,12 @@ def _pruned() -> Exception:
     return optuna.TrialPruned()
 
 
-def limits_of(job: Search, metric: str) -> Limits:
-    """What a search leaves alone, and what it may change besides."""
+def limits_of(job: Search, metric: str = "") -> Limits:
+    """What a search for a metric leaves alone, and what it may change besides."""
     return Limits(job.fixed, weigh=metric == "macro_f1" or ":" in metric, sizes=job.most_bytes > 0)
+
+
+def least_size(job: Search, settings: Settings) -> int:
+    """Bytes that a bundle of some settings has at least: its tokenizer's, and those of the encoder."""
+    tokenizer = job.data.tokenizer
+    return len(tokenizer.to_json().encode()) + least_bytes(settings, tokenizer.size)

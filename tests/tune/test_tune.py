@@ -17,7 +17,7 @@ from lstmtext.config import TASK_DEFAULTS
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
 from lstmtext.tune.metric import lower_is_better
-from lstmtext.tune.space import Limits, defaults, suggested
+from lstmtext.tune.space import Limits, defaults, smallest, suggested
 from lstmtext.tune.storage import open_storage
 from lstmtext.tune.study import Found, verdict
 
@@ -79,8 +79,6 @@ def test_a_metric_that_does_not_exist_names_those_that_do(run_here, data, tmp_pa
 
 @pytest.mark.slow
 def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
-    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--max-size", "3kB")
-    assert (done.code, "no trial was completed" in done.err) == (2, True)
     limited = ["--max-size", "1MB", "--trials", "40", "--budget", "20s"]
     done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "small", *TINY, *limited)
     assert done.code == 0, done.err
@@ -203,3 +201,37 @@ def test_a_storage_that_another_worker_is_making_is_waited_for(monkeypatch, tmp_
 
     monkeypatch.setattr(optuna.storages, "RDBStorage", made_by_another)
     assert open_storage(f"sqlite:///{tmp_path}/study.db").get_all_studies() == []
+
+
+def test_a_size_that_no_bundle_can_have_is_refused_at_once(run_here, data, tmp_path, trainings):
+    words = ["tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY]
+    done = run_here(*words, "--max-size", "1B")
+    assert done.code == 2
+    assert "--max-size: found 1 B, less than any bundle of this search has; expected" in done.err
+    assert (trainings.jobs, list(tmp_path.iterdir())) == ([], [])
+    least = int(done.err.partition("expected ")[2].partition(" B at least")[0].replace(",", ""))
+    assert run_here(*words, "--max-size", f"{least - 1}B").code == 2
+    trainings.size = 2 * least
+    wide = run_here(
+        *words, "--set", "encoder.hidden_size=32", "--set", "encoder.embedding_size=32", "--max-size", least
+    )
+    hint = (
+        f"no trial was completed; give more --budget or a larger --max-size, as the smallest bundle had {2 * least:,} B"
+    )
+    assert (wide.code, hint in wide.err) == (2, True), wide.err
+
+
+def test_sizes_that_somebody_chose_count(run_here, data, tmp_path, trainings):
+    words = ["tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--set", "encoder.hidden_size=512"]
+    assert "expected 11,2" in run_here(*words, "--max-size", "1B").err
+
+
+@pytest.mark.parametrize("task", TASK_DEFAULTS)
+def test_nothing_in_a_space_is_smaller_than_the_smallest(task):
+    settings = resolve_settings(task, assignments=["train.batch_tokens=512", "generate.rows=8"])
+    least = smallest(task, settings, Limits(weigh=True, sizes=True))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(20):
+        tried = suggested(study.ask(), task, settings, Limits(weigh=True, sizes=True))
+        assert least.keys() == tried.keys()
+        assert all(least[name] <= value for name, value in tried.items())
