@@ -57,7 +57,7 @@ def tune(
     from lstmtext.train.ranks import ALONE
     from lstmtext.train.request import make_job
     from lstmtext.tune.storage import check_storage
-    from lstmtext.tune.study import data_folder, search, search_folder, verdict
+    from lstmtext.tune.study import as_comments, data_folder, search, search_folder, verdict
     from lstmtext.tune.trials import Search
 
     say = partial(remark, quiet=quiet)
@@ -75,7 +75,7 @@ def tune(
         fixed = frozenset(differences(resolve_settings(task_name), choose(task_name)))
         asked = Search(job.data, job.settings, output, folder, seconds, began, fixed)
         found = search(replace(asked, storage=storage, metric=metric, most_bytes=most_bytes, trials=trials), say)
-    write_text(as_toml(task_name, found.settings))
+    write_text("\n".join([*as_comments(found), "", as_toml(task_name, found.settings)]))
     for text in verdict(found):
         remark(text, quiet=quiet and not text.startswith("WARNING"))
     say(f"saved {output}" if found.here else "the best bundle is on another machine; train it anew with these settings")

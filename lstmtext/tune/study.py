@@ -28,7 +28,20 @@ from lstmtext.tune.baseline import baseline_scores
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults, smallest
 from lstmtext.tune.storage import open_storage, storage_errors, without_password
-from lstmtext.tune.trials import DEFAULT, PRUNING_POINTS, NotTried, Search, Talk, Trials, least_size, limits_of
+from lstmtext.tune.trials import (
+    BUNDLE,
+    BYTES,
+    DEFAULT,
+    PRUNING_POINTS,
+    SPAN,
+    NotTried,
+    Search,
+    Span,
+    Talk,
+    Trials,
+    least_size,
+    limits_of,
+)
 from lstmtext.tune.workers import Crew
 
 if TYPE_CHECKING:
@@ -44,6 +57,7 @@ class Found:
     """What a search ended with."""
 
     settings: Settings
+    """Those of the best trial, with epochs for its budget."""
     score: float
     metric: str
     lower: bool
@@ -57,6 +71,8 @@ class Found:
     pruned: int
     here: bool
     """Whether the best bundle was made on this machine, and so is in its place."""
+    span: Span
+    """How long the best trial trained."""
 
 
 def search(job: Search, remark: Talk) -> Found:
@@ -144,6 +160,23 @@ def verdict(found: Found) -> list[str]:
     return lines
 
 
+def as_comments(found: Found) -> list[str]:
+    """What settings do not say of the training of the best trial, as comments of TOML."""
+    span, epochs = found.span, found.settings.train.epochs
+    lines = ["# To train so: lstmtext train DATA --config THIS_FILE --encoder none -o BUNDLE"]
+    said = f"# The best trial trained {span.trained:.1f} epochs"
+    if round(span.trained, 1) < round(span.whole, 1):
+        said += f" of {span.whole:.1f}, as it got no better"
+    if not span.by_clock:
+        return [said + ".", *lines]
+    longer = "this training is longer" if epochs > 1.5 * span.whole else "the learning rate moves a little otherwise"
+    return [
+        f"{said}, within its part of the time.",
+        f"# Here epochs = {epochs} stands for that: {longer}, and the scores will be near, not the same.",
+        *lines,
+    ]
+
+
 def _open_study(job: Search, metric: str) -> "optuna.Study":
     url = job.storage or f"sqlite:///{job.folder / 'study.db'}"
     storage = open_storage(url)
@@ -191,7 +224,7 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
     trials = study.get_trials(deepcopy=False)
     done = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
     if not done:
-        sizes = [trial.user_attrs["bytes"] for trial in trials if "bytes" in trial.user_attrs]
+        sizes = [trial.user_attrs[BYTES] for trial in trials if BYTES in trial.user_attrs]
         hint = "give more --budget" + (" or a larger --max-size" if job.most_bytes else "")
         hint += f", as the smallest bundle had {min(sizes):,} B" if sizes else ""
         raise UsageError("--budget", "no trial was completed", hint=hint)
@@ -199,13 +232,16 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
     for _ in range(LOOKS):  # another worker may find a better one just now, and remove this
         best = study.best_trial
         with suppress(OSError):  # shutil.Error is one
-            _put(Path(best.user_attrs["bundle"]), job.output)
+            _put(Path(best.user_attrs[BUNDLE]), job.output)
             here = True
             break
     default = next((trial.value for trial in done if trial.user_attrs.get(DEFAULT)), None)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials)
+    span = Span(*best.user_attrs[SPAN])
+    chosen = {name: value for name, value in best.params.items() if name not in job.fixed}
+    chosen |= {"train.epochs": max(1, round(span.whole)), "train.budget": 0.0}
     return Found(
-        changed_settings(job.settings, flags=best.params),
+        changed_settings(job.settings, flags=chosen),
         float(best.value or 0.0),
         metric,
         lower_is_better(metric),
@@ -215,6 +251,7 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         len(done) + pruned,
         pruned,
         here,
+        span,
     )
 
 

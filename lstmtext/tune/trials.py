@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
@@ -33,8 +33,9 @@ PRUNING_POINTS = 20
 """Progress is compared in so many parts."""
 ASIDE = 0.03
 """Share of the budget that is kept for the end."""
-DEFAULT = "default"
-"""Marks a trial of the default settings."""
+DEFAULT, BUNDLE, BYTES, SPAN = "default", "bundle", "bytes", "span"
+"""What a trial is marked with: whether its settings are the defaults, where its bundle lies, how large that is, and
+the `Span` of its training."""
 
 
 Talk = Callable[[str], None]
@@ -62,6 +63,17 @@ class Search:
     """Largest bundle that counts; 0 is any."""
     trials: int = 0
     """Most trials of this process; 0 is as many as the budget holds."""
+
+
+class Span(NamedTuple):
+    """How long a training was."""
+
+    trained: float
+    """Epochs."""
+    whole: float
+    """Epochs at which the schedule would have ended; more than were trained where nothing got better."""
+    by_clock: bool
+    """Whether the schedule followed the clock, at least for a while."""
 
 
 class NotTried(Exception):
@@ -134,7 +146,7 @@ class Trials:
 
     def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
         job, began = self._job, time.monotonic()
-        watcher = _Watcher(trial, self._metric, prunes=not trial.user_attrs.get(DEFAULT))
+        watcher = _Watcher(trial, self._metric, settings.train.epochs)
         info = train(TrainJob((HeadJob(TASKS[job.data.task].head, job.data, settings),), output), watcher)
         assert info is not None, "one process trains, so it has the bundle"
         took = time.monotonic() - began
@@ -142,8 +154,9 @@ class Trials:
         self._after.append(took - watcher.seconds)
         score = score_of(next(iter(info.heads.values())).scores, self._metric)
         size = sum(path.stat().st_size for path in output.iterdir())
-        trial.set_user_attr("bytes", size)
-        trial.set_user_attr("bundle", str(output.resolve()))
+        trial.set_user_attr(BYTES, size)
+        trial.set_user_attr(SPAN, watcher.span())
+        trial.set_user_attr(BUNDLE, str(output.resolve()))
         self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
         if 0 < job.most_bytes < size:
             raise _pruned()
@@ -153,16 +166,31 @@ class Trials:
 class _Watcher:
     """A listener that tells a trial how it goes, and ends one that falls behind."""
 
-    def __init__(self, trial: "optuna.Trial", metric: str, *, prunes: bool) -> None:
-        self._trial, self._metric, self._prunes = trial, metric, prunes
+    def __init__(self, trial: "optuna.Trial", metric: str, epochs: int) -> None:
+        self._trial, self._metric, self._epochs = trial, metric, epochs
         self.seconds = 0.0
         self._point = -1
+        self._first: tuple[float, float] | None = None
+        self._last = 0.0, 0.0
+        """Progress and epochs of the first and the last step."""
+        self._by_clock = False
+
+    def span(self) -> Span:
+        """How long the training was; where it ended early, its pace says where the schedule would have ended."""
+        (before, earlier), (progress, trained) = self._first or self._last, self._last
+        if progress >= 1.0 or progress <= before:
+            return Span(trained, trained, self._by_clock)
+        whole = trained + (1.0 - progress) * (trained - earlier) / (progress - before)
+        return Span(trained, min(whole, self._epochs or whole), self._by_clock)
 
     def started(self, **_: object) -> None:
         """See `train.listener.Listener`."""
 
     def stepped(self, report: StepReport) -> None:
         """See `train.listener.Listener`."""
+        self._last = report.progress, report.epochs
+        self._first = self._first or self._last
+        self._by_clock |= not self._epochs or report.progress > report.epochs / self._epochs
 
     def noted(self, text: str) -> None:
         """See `train.listener.Listener`."""
@@ -178,7 +206,8 @@ class _Watcher:
             return
         self._point = point
         self._trial.report(score_of(validation.scores, self._metric), point)
-        if self._prunes and self._trial.should_prune() and not validation.report.stops:
+        prunes = not self._trial.user_attrs.get(DEFAULT) and not validation.report.stops
+        if prunes and self._trial.should_prune():
             raise _pruned()
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -20,6 +21,7 @@ from lstmtext.tune.metric import lower_is_better
 from lstmtext.tune.space import Limits, defaults, smallest, suggested
 from lstmtext.tune.storage import open_storage
 from lstmtext.tune.study import Found, verdict
+from lstmtext.tune.trials import Span
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
 
@@ -144,7 +146,9 @@ def test_what_somebody_chose_is_not_searched():
 )
 def test_metrics_know_their_direction(metric, lower):
     assert lower_is_better(metric) == lower
-    found = Found(resolve_settings("tag"), 0.4, metric, lower, None, "n-grams", 0.5, 3, 0, here=True)
+    found = Found(
+        resolve_settings("tag"), 0.4, metric, lower, None, "n-grams", 0.5, 3, 0, here=True, span=Span(1.0, 1.0, False)
+    )
     assert ("WARNING" in verdict(found)[1]) != lower
 
 
@@ -235,3 +239,51 @@ def test_nothing_in_a_space_is_smaller_than_the_smallest(task):
         tried = suggested(study.ask(), task, settings, Limits(weigh=True, sizes=True))
         assert least.keys() == tried.keys()
         assert all(least[name] <= value for name, value in tried.items())
+
+
+TRAININGS = {
+    "ended by the clock": (
+        [(0.3, 0.1), (1.0, 20.6)],
+        21,
+        "20.6 epochs, within its part of the time.\n# Here epochs = 21",
+    ),
+    "ended by its epochs": ([(0.01, 0.28), (1.0, 28.0)], 28, "trained 28.0 epochs.\n# To"),
+    "ended early, by epochs": ([(0.01, 0.28), (0.5, 14.0)], 28, "14.0 epochs of 28.0, as it got no better.\n# To"),
+    "ended early, by the clock": ([(0.3, 0.0), (0.65, 5.2)], 10, "5.2 epochs of 10.4, as it got no better, within"),
+    "shorter than an epoch": ([(0.1, 0.1), (1.0, 0.4)], 1, "epochs = 1 stands for that: this training is longer"),
+    "of a pace that changed": ([(0.5, 0.0), (0.6, 16.8)], 28, "16.8 epochs of 28.0, as it got no better, within"),
+}
+
+
+@pytest.mark.parametrize("ending", TRAININGS)
+def test_the_epochs_of_the_settings_are_those_of_the_training_that_won(run_here, data, tmp_path, trainings, ending):
+    reports, epochs, said = TRAININGS[ending]
+    trainings.reports = [SimpleNamespace(progress=progress, epochs=passes) for progress, passes in reports]
+    words = ["tune", data / "reviews.csv", "-o", tmp_path / "best", "--trials", "1", "--set", "train.epochs=28"]
+    done = run_here(*words)
+    assert done.code == 0, done.err
+    told = done.out.decode()
+    assert tomllib.loads(told)["train"]["epochs"] == epochs
+    assert said in told
+
+
+def test_settings_that_somebody_chose_stay_in_those_that_are_found(run_here, data, tmp_path, trainings):
+    chosen = ["--set", "encoder.hidden_size=300", "--set", "train.budget=7"]
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", "--trials", "1", *chosen)
+    assert done.code == 0, done.err
+    found = tomllib.loads(done.out.decode())
+    assert found["encoder"]["hidden_size"] == 300
+    assert "budget" not in found["train"]
+    assert trainings.jobs[0].settings.encoder.hidden_size == 300
+
+
+@pytest.mark.slow
+def test_the_settings_train_as_long_as_the_trial_that_won(run_here, data, tmp_path):
+    words = [data / "reviews.csv", "--threads", "1", "--set", "train.epochs=10000", "--set", "train.patience=10000"]
+    done = run_here("tune", *words, "-o", tmp_path / "best", "--trials", "1", "--budget", "40s")
+    assert done.code == 0, done.err
+    (tmp_path / "best.toml").write_bytes(done.out)
+    again = ["train", data / "reviews.csv", "--config", tmp_path / "best.toml", "-o", tmp_path / "again"]
+    assert run_here(*again, "--encoder", "none").code == 0
+    won, trained = (load_bundle(tmp_path / name).head()[1].training["epochs"] for name in ("best", "again"))
+    assert abs(max(1, won) - trained) <= 0.5

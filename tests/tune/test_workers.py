@@ -160,12 +160,12 @@ def begun(storage: str) -> bool:
     return any(WORKER in trial.user_attrs for trial in study.get_trials(deepcopy=False))
 
 
-@pytest.mark.parametrize("prunes", [True, False])
-def test_the_defaults_are_not_pruned(prunes):
+@pytest.mark.parametrize("default", [True, False])
+def test_the_defaults_are_not_pruned(default):
     validation = SimpleNamespace(
         seconds=1.0, scores={"accuracy": 0.1}, report=SimpleNamespace(progress=0.5, stops=False)
     )
-    trial = SimpleNamespace(report=lambda *_: None, should_prune=lambda: True)
-    watcher = running._Watcher(trial, "accuracy", prunes=prunes)
-    with pytest.raises(optuna.TrialPruned) if prunes else nullcontext():
+    trial = SimpleNamespace(report=lambda *_: None, should_prune=lambda: True, user_attrs={"default": default})
+    watcher = running._Watcher(trial, "accuracy", 1)
+    with pytest.raises(optuna.TrialPruned) if not default else nullcontext():
         watcher.validated(validation)
