@@ -49,6 +49,12 @@ def changed_settings(
     return _settings_from_given(own | _given(file, assignments, flags))
 
 
+def option_of(key: str, value: Setting, assignments: Iterable[str], flags: Mapping[str, Setting | None]) -> str:
+    """The option of a command line that gives a setting a value; empty where none does."""
+    given = _given(None, assignments, flags).get(key)
+    return given.place if given is not None and given.value == value else ""
+
+
 def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[str, tuple[object, object]]:
     """The settings whose values differ, by key, before and now; those of the section `besides` do not count."""
     old, new = _flat(before.as_dict()), _flat(now.as_dict())

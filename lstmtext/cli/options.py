@@ -10,7 +10,7 @@ import typer
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
-from lstmtext.resolve import changed_settings, resolve_settings
+from lstmtext.resolve import changed_settings, option_of, resolve_settings
 from lstmtext.shipped import usual_bundle
 
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ def bytes_of(text: str | None) -> int:
     if not 0 < value < math.inf:
         raise UsageError("--max-size", f"found '{text}'", expected="a size above 0")
     return int(value)
+
+
+def weighing(assignments: list[str] | None, flags: Mapping[str, Setting | None]) -> str:
+    """The option of a command that lets classes count alike; empty where none does."""
+    return option_of("classify.class_weight", "balanced", assignments or (), flags)
 
 
 def settings_of(

@@ -142,13 +142,16 @@ def train(
 
     def request(output: Path) -> TrainRequest:
         columns = Columns(text_column, label_column, tag_column, weight_column)
+        weighs = options.weighing(assignments, flags)
         if task_data or valid_data:
             _refuse(context, NOT_TOGETHER, "--task-data", "leave it out, or train one head")
             together = options.joint_requests(task_data or [], valid_data or [], format_name, columns)
-            return TrainRequest(next(iter(together.values())), output, encoder, together=together)
+            first = next(iter(together.values()))
+            return TrainRequest(first, output, encoder, together=together, weighs=weighs)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
-        return TrainRequest(asked, output, encoder, options.one_head(head), adapt_on or (), str(add_to or ""))
+        heads = options.one_head(head), adapt_on or (), str(add_to or "")
+        return TrainRequest(asked, output, encoder, *heads, weighs=weighs)
 
     if find_lr:
         if resume is not None:

@@ -65,8 +65,9 @@ def tune(
     if storage is not None:
         check_storage(storage)
     columns = Columns(text_column, label_column, tag_column, weight_column)
-    request = TrainRequest(options.data_request(data, valid, task, format_name, columns), output)
     flags = {"train.seed": seed, "train.threads": threads or None, "classify.multi_label": multi_label or None}
+    asked_data = options.data_request(data, valid, task, format_name, columns)
+    request = TrainRequest(asked_data, output, weighs=options.weighing(assignments, flags))
     choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
     folder = search_folder(output)
     with data_folder(folder) as work:

@@ -14,7 +14,7 @@ from lstmtext.data.encoded import is_encoded, load_encoded
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.errors import UsageError
 from lstmtext.train.job import FROM_SCRATCH, TrainRequest
-from lstmtext.train.request import ChooseSettings
+from lstmtext.train.request import ChooseSettings, check_weighs
 
 SUFFIX = ".lm"
 
@@ -36,8 +36,11 @@ def adapting_request(request: TrainRequest) -> TrainRequest:
     if place.exists():
         hint = f"--encoder {place} begins on it; or remove it, or use another -o/--output"
         raise UsageError("--adapt-on", f"{place} is there already", hint=hint)
-    if _task_of(request) == "generate":
+    task = _task_of(request)
+    if task == "generate":
         raise UsageError("--adapt-on", "the data are for a language model anyway", hint="give train all of the text")
+    if task is not None:
+        check_weighs(request, task)
     kind = own.format if "-" in request.adapt_on else None
     asked = DataRequest(request.adapt_on, (), kind, Columns(own.columns.text), "generate")
     return TrainRequest(asked, place, request.encoder)

@@ -32,6 +32,8 @@ class TrainRequest:
     """A bundle that the head is added to."""
     together: Mapping[str, DataRequest] = field(default_factory=dict)
     """Data of heads that are trained together, by name; `data` is that of the first then."""
+    weighs: str = ""
+    """The option that lets classes count alike, if the command line has one; a file of settings may serve any task."""
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,12 @@ def check_request(request: TrainRequest) -> None:
         raise UsageError("-o/--output", f"{request.output} is the model to go on from", hint=hint)
 
 
+def check_weighs(request: TrainRequest, task: TaskName) -> None:
+    """Raise UsageError where classes are to count alike and the task has none."""
+    if request.weighs and task != "classify":
+        raise UsageError(request.weighs, f"the task is {task}", expected="classify, whose texts have classes")
+
+
 def data_remarks(request: DataRequest, data: EncodedData, settings: Settings, *, encoded: bool) -> Iterator[str]:
     """What the user should know of the data."""
     facts, train = data.facts, settings.train
@@ -193,10 +199,12 @@ def _prepared(
     if len(names) == 1 and is_encoded(Path(names[0])):
         data = load_encoded(Path(names[0]))
         _check_encoded(request.data, data.task)
+        check_weighs(request, data.task)
         return data, _settings_for_encoded(data, choose(data.task), request, encoder)
     plan, remarks = make_plan(request.data)
     for text in remarks:
         remark(text)
+    check_weighs(request, plan.task)
     settings = choose(plan.task)
     if encoder is not None:
         settings = with_encoder(settings, plan.task, encoder, added=bool(request.add_to))

@@ -92,6 +92,8 @@ def _plans(request: TrainRequest, remark: Callable[[str], None]) -> dict[str, Da
             remark(f"{name}: {text.removesuffix('; --task chooses another')}")
     if weight is not None and all(plan.task != "classify" for plan in plans.values()):
         raise UsageError("--weight-column", "no data are for classify", expected="rows with a column of labels")
+    if request.weighs and all(plan.task != "classify" for plan in plans.values()):
+        raise UsageError(request.weighs, "no data are for classify", expected="rows with a column of labels")
     return plans
 
 

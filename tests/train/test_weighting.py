@@ -80,3 +80,37 @@ def test_balanced_training_finds_more_of_a_rare_label(run_here, tmp_path):
         done = run_here("classify", "-m", tmp_path / weight, tmp_path / "a.csv")
         found.append(done.out.decode().count("b\t"))
     assert found[0] < found[1]
+
+
+WEIGHED = {"flag": ["--class-weight", "balanced"], "set": ["--set", "classify.class_weight=balanced"]}
+PLACES = {"flag": "--class-weight", "set": "--set classify.class_weight"}
+
+
+@pytest.mark.parametrize("how", WEIGHED)
+@pytest.mark.parametrize(("name", "task"), [("entities.conll", "tag"), ("prose.txt", "generate")])
+def test_classes_of_what_has_none_cannot_be_weighed(run_here, data, tmp_path, name, task, how):
+    for more in (["-o", tmp_path / "m"], ["--find-lr"]):
+        done = run_here("train", data / name, *more, *WEIGHED[how], "-q")
+        said = f"{PLACES[how]}: the task is {task}; expected classify"
+        assert (done.code, said in done.err, done.out) == (2, True, b""), done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_are_not_weighed_where_data_are_encoded_joined_or_searched_either(run_here, data, tmp_path):
+    assert run_here("preprocess", data / "entities.conll", "-o", tmp_path / "encoded", "-q").code == 0
+    pair = [f"--task-data={name}={data / 'entities.conll'}" for name in "ab"]
+    for words in (["train", tmp_path / "encoded"], ["train", *pair], ["tune", data / "entities.conll", "--budget=9s"],
+                  ["train", data / "entities.conll", "--adapt-on", data / "prose.txt"]):  # fmt: skip
+        done = run_here(*words, "-o", tmp_path / "m", *WEIGHED["set"], "-q")
+        assert (done.code, done.err.startswith("lstmtext: --set classify.class_weight: ")) == (2, True), done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["encoded"]
+
+
+def test_settings_that_several_tasks_share_may_weigh_classes(run_here, data, tiny, tmp_path):
+    (tmp_path / "shared.toml").write_text('[classify]\nclass_weight = "balanced"\n')
+    done = run_here("train", data / "entities.conll", "-o", tmp_path / "m", "--config", tmp_path / "shared.toml",
+                    "--epochs", 1, *tiny)  # fmt: skip
+    assert done.code == 0, done.err
+    both = [f"--task-data=mood={data / 'reviews.csv'}", f"--task-data=ner={data / 'entities.conll'}"]
+    done = run_here("train", *both, "-o", tmp_path / "n", *WEIGHED["flag"], "--epochs", 1, *tiny)
+    assert done.code == 0, done.err
