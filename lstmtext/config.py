@@ -158,15 +158,18 @@ class TrainSettings:
     """Most token places (padding included) in a batch of texts or sentences; 0 lets their number decide."""
     accumulate: int = bounded(1, 1, 100_000)
     """Batches whose gradients make one step, where one batch that large does not fit into memory."""
-    learning_rate: float = bounded(2e-3, 1e-8, 10.0)
-    """Peak step size of AdamW."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """How gradients move the weights: AdamW (Loshchilov and Hutter, 2019), or plain SGD; with `average_after`, SGD is
+    NT-ASGD (Merity et al., 2018). Rate and weight decay have other defaults with SGD."""
+    learning_rate: float = bounded(2e-3, 1e-8, 1000.0)
+    """Peak step size."""
     warmup: float = bounded(0.05, 0.0, 1.0)
     """Share of the training in which the rate rises from 0 to its peak."""
     decay: Literal["cosine", "linear", "constant", "plateau"] = "cosine"
     """How the rate falls after the warm-up, to 1 % of the peak; plateau halves it at each validation without a better
     score."""
     weight_decay: float = bounded(0.01, 0.0, 10.0)
-    """Decoupled weight decay of the matrices."""
+    """Weight decay of the matrices, times the rate at each step."""
     average: float = bounded(0.99, 0.0, 0.99999)
     """Decay of the running average of the weights that is validated and saved; 0 takes the last weights."""
     average_after: int = bounded(0, 0, 100_000)
@@ -286,6 +289,14 @@ TASK_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
     },
 }
 """Where a task wants other values than the dataclasses give."""
+SGD_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
+    "classify": {"train.learning_rate": 1.0, "train.weight_decay": 1e-5},
+    "tag": {"train.learning_rate": 2.0, "train.weight_decay": 1e-5},
+    "generate": {"train.learning_rate": 4.0, "train.weight_decay": 1e-5},
+}
+"""And where SGD does; rate times decay is of the order of AdamW's."""
+ADDED: dict[str, Setting] = {"train.optimizer": "adamw"}
+"""Settings that came after bundles and runs were written that are still read, and what those were trained with."""
 
 
 def check_bounds(section: object, place: Callable[[str], str]) -> None:

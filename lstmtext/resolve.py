@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from lstmtext.config import TASK_DEFAULTS, Setting, Settings, TaskName, check_bounds
+from lstmtext.config import ADDED, SGD_DEFAULTS, TASK_DEFAULTS, Setting, Settings, TaskName, check_bounds
 from lstmtext.errors import UsageError
 
 
@@ -33,8 +33,10 @@ def resolve_settings(
 
     Flags that are None were not given. Raises UsageError for unknown keys and values out of bounds.
     """
-    usual = {key: Given(value, key) for key, value in TASK_DEFAULTS[task].items()}
-    return _settings_from_given(usual | _given(file, assignments, flags))
+    chosen = _given(file, assignments, flags)
+    optimizer = chosen.get("train.optimizer")
+    usual = TASK_DEFAULTS[task] | (SGD_DEFAULTS[task] if optimizer and optimizer.value == "sgd" else {})
+    return _settings_from_given({key: Given(value, key) for key, value in usual.items()} | chosen)
 
 
 def changed_settings(
@@ -99,12 +101,15 @@ def settings_from(values: Mapping[str, object]) -> Settings:
 
 
 def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
-    """The inverse of `Settings.as_dict`. Raises UsageError for a missing setting, whose default may have moved."""
+    """The inverse of `Settings.as_dict`. Raises UsageError for a missing setting, whose default may have moved.
+
+    What `ADDED` has may be missing.
+    """
     for section, own in Settings().as_dict().items():
         for name in own:
-            if name not in sections.get(section, {}):
+            if name not in sections.get(section, {}) and f"{section}.{name}" not in ADDED:
                 raise UsageError(f"{section}.{name}", "is missing")
-    return settings_from(_flat(sections))
+    return settings_from(ADDED | _flat(sections))
 
 
 def _given(

@@ -46,6 +46,28 @@ def test_the_defaults_of_a_task_stand_unless_something_else_is_named(tmp_path: P
     assert resolve_settings(task, file=toml(tmp_path, "[encoder]\nhidden_size = 77\n")).encoder.hidden_size == 77
 
 
+@pytest.mark.parametrize("task", TASK_DEFAULTS)
+def test_sgd_has_a_rate_of_its_own_unless_another_is_named(tmp_path: Path, task):
+    usual = resolve_settings(task).train
+    file = toml(tmp_path, '[train]\noptimizer = "sgd"\n')
+    by_file, by_set = (
+        resolve_settings(task, **given).train for given in ({"file": file}, {"assignments": ["train.optimizer=sgd"]})
+    )
+    assert (by_file, by_set.optimizer, usual.optimizer) == (by_set, "sgd", "adamw")
+    assert by_set.learning_rate > 100 * usual.learning_rate
+    assert by_set.weight_decay * by_set.learning_rate == pytest.approx(usual.weight_decay * usual.learning_rate, rel=1)
+    named = ["train.learning_rate=30", "train.weight_decay=0"]
+    chosen = resolve_settings(task, file=file, assignments=named).train
+    assert (chosen.learning_rate, chosen.weight_decay) == (30, 0)
+    assert resolve_settings(task, file=file, assignments=["train.optimizer=adamw"]).train == usual
+
+
+def test_settings_from_before_there_were_optimizers_are_those_of_adamw():
+    sections = resolve_settings("tag").as_dict()
+    del sections["train"]["optimizer"]
+    assert settings_from_sections(sections) == resolve_settings("tag")
+
+
 def test_settings_survive_their_plain_form():
     settings = resolve_settings("generate", assignments=["classify.pooling=max, mean", "train.clip=0.25"])
     assert settings_from_sections(settings.as_dict()) == settings

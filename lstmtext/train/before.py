@@ -94,6 +94,13 @@ class EarlierRun:
             hint = "put back the bundle that the run started from, or train anew without --resume"
             raise ModelError(place, f"the head to go on with is {now} now", expected=f"{was}, as in the run", hint=hint)
 
+    def check_optimizer(self, heads: Sequence[HeadJob]) -> None:
+        """Raise UsageError for another optimizer than the run's, whose state is in its checkpoints."""
+        was, now = next(iter(self.settings.values())).train.optimizer, heads[0].settings.train.optimizer
+        if was != now:
+            expected = f"{was}, as the run has its state"
+            raise UsageError("--set train.optimizer", f"found {now}", expected=expected, hint="train anew with it")
+
     def changed_settings(self, place: object, heads: Sequence[HeadJob]) -> UsageError | None:
         """What says that settings are not those of the run, if so."""
         found: dict[str, tuple[object, object]] = {}

@@ -51,8 +51,8 @@ class StepReport:
         return float(self.mean_nats)
 
 
-def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = False) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, 2019): decay for matrices only, the bypass at a rate of its own.
+def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = False) -> torch.optim.Optimizer:
+    """AdamW or SGD without momentum: decay for matrices only, the bypass at a rate of its own.
 
     Under a fresh head, an encoder that was taken over learns as `TransferSettings` say: each group has the progress at
     which it begins to.
@@ -69,15 +69,13 @@ def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = F
         else:
             group = (train.weight_decay if parameter.ndim > 1 else 0.0, transfer.rate_decay**depth, begins)
         groups.setdefault(group, []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": parameters, "weight_decay": decay, "factor": factor, "begins": begins}
-            for (decay, factor, begins), parameters in groups.items()
-        ],
-        lr=train.learning_rate,
-        betas=(0.9, 0.99),
-        fused=True,
-    )
+    listed = [
+        {"params": parameters, "weight_decay": decay, "factor": factor, "begins": begins}
+        for (decay, factor, begins), parameters in groups.items()
+    ]
+    if train.optimizer == "sgd":
+        return torch.optim.SGD(listed, lr=train.learning_rate, fused=True)
+    return torch.optim.AdamW(listed, lr=train.learning_rate, betas=(0.9, 0.99), fused=True)
 
 
 def depth_of(name: str, layers: int) -> int:

@@ -198,6 +198,7 @@ def _resume(
         job = make(request, lambda task: first, ranks, work, remark, before.tokenizer)
         before.check_heads(name, job.heads)
         before.check_labels(job.heads)
+        before.check_optimizer(job.heads)
         changes = [before.changed_settings(name, job.heads), before.changed_data(job.heads)]
         _admit(changes, remark, force=force)
         if machine := before.changed_machine(ranks):

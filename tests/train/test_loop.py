@@ -92,6 +92,19 @@ def test_the_optimizer_decays_matrices_only_and_gives_the_bypass_its_own_rate(tm
     assert of[id(model.head.output.bias)]["weight_decay"] == 0
 
 
+def test_sgd_moves_weights_by_the_gradient_at_the_rate_of_their_group(tmp_path):
+    settings = ["train.optimizer=sgd", "tag.bypass_rate=7", "train.clip=1e6", "train.weight_decay=0.1"]
+    model, feed, settings = start("tag", tmp_path, *settings)
+    trainee = Trainee(model, make_optimizer(model, settings), settings.train)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    rate = next(training_steps(trainee, feed)).rate
+    for name, value in model.named_parameters():
+        factor, decay = (7, 0.0) if ".bypass." in name else (1, 0.1 if value.ndim > 1 else 0.0)
+        wanted = before[name] - rate * factor * (value.grad + decay * before[name])
+        torch.testing.assert_close(value.detach(), wanted, msg=name)
+    assert trainee.optimizer.state_dict()["state"] == {}
+
+
 def test_the_average_follows_the_weights(tmp_path):
     model, _, _ = start("tag", tmp_path)
     other, _, _ = start("tag", tmp_path)

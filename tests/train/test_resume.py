@@ -51,7 +51,7 @@ def run(*options: object, cwd: Path, **more):
     return subprocess.run(command(*options), cwd=cwd, capture_output=True, text=True, check=False, **more)
 
 
-@pytest.mark.parametrize("accumulated", ["train.average=0.99", "train.average=0"])
+@pytest.mark.parametrize("accumulated", ["train.average=0.99", "train.average=0", "train.optimizer=sgd"])
 @pytest.mark.parametrize("task", FILES)
 def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_path):
     def course(name: str):
@@ -85,6 +85,30 @@ def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_p
         assert torch.equal(value, second.model.state_dict()[name]), name
     moments = [course.optimizer.state_dict()["state"] for course in (whole, second)]
     assert all(torch.equal(moments[0][k][name], moments[1][k][name]) for k in moments[0] for name in moments[0][k])
+
+
+def test_averaged_sgd_that_is_cut_short_ends_in_the_same_bundle(run_here, tmp_path, monkeypatch):
+    """Cut once the mean of the weights has begun, as no validation finds a better score than the first."""
+    scores = (DATA / FILES["classify"]).read_text().splitlines()[:121]
+    (tmp_path / "a.csv").write_text("\n".join(scores) + "\n")
+    common = [tmp_path / "a.csv", *SMALL, "--epochs", 6, "--set", "train.optimizer=sgd", "-q"]
+    common += ["--set", "train.average_after=1", "--set", "checkpoint.steps=2", "--set", "train.precision=float32"]
+    assert run_here("train", *common, "-o", tmp_path / "whole" / "model").code == 0
+    begun = []
+
+    def average(course, step):
+        Course_average(course, step)
+        begun.append(course.averaged)
+        if course.averaged == 4:
+            raise KeyboardInterrupt
+
+    Course_average = Course.average
+    with monkeypatch.context() as patched:
+        patched.setattr(Course, "average", average)
+        assert run_here("train", *common, "-o", tmp_path / "model").code == 130
+    assert begun[-1] == 4
+    assert run_here("train", "--resume", tmp_path / "model", "-q").code == 0
+    assert bundle_of(tmp_path / "model") == bundle_of(tmp_path / "whole" / "model")
 
 
 def kill_at_random(options: list[object], folder: Path, name: str, rng: random.Random) -> bool:
@@ -239,6 +263,12 @@ def test_weights_of_other_sizes_cannot_be_gone_on_with_even_by_force(place, trai
     answer = train_here("--resume", "model", "--force", "--set", "encoder.hidden_size=24")
     assert (answer.code, "or anew without --resume" in answer.err) == (4, True)
     assert (place / ".runs" / "model").is_dir()
+
+
+def test_another_optimizer_cannot_go_on(place, train_here):
+    answer = train_here("--resume", "model", "--force", "--set", "train.optimizer=sgd")
+    said = "--set train.optimizer: found sgd; expected adamw, as the run has its state"
+    assert (answer.code, said in answer.err) == (2, True), answer.err
 
 
 def test_changed_settings_are_named_unless_forced(place, train_here):
