@@ -172,13 +172,13 @@ def train(
 def _print_rates(request: "TrainRequest", settings_of: Callable[[TaskName], Settings], *, quiet: bool) -> None:
     """Losses at rising learning rates on stdout, their curve on stderr."""
     from lstmtext.cli.progress import sparkline
-    from lstmtext.train.find_rate import LOWEST, suggested_rate
+    from lstmtext.train.find_rate import suggested_rate
     from lstmtext.train.start import find_rate
 
-    steps = find_rate(request, settings_of, partial(remark, quiet=quiet))
+    optimizer, steps = find_rate(request, settings_of, partial(remark, quiet=quiet))
     write_lines(["rate\tloss\tsmooth", *(f"{s.rate:.3e}\t{s.loss:.4f}\t{s.smooth:.4f}" for s in steps)])
-    curve = sparkline([step.smooth for step in steps])
-    remark(f"loss from {LOWEST:g} on  {curve}  it falls fastest at {suggested_rate(steps):.1e}", quiet=quiet)
+    curve, rate = sparkline([step.smooth for step in steps]), suggested_rate(steps, optimizer)
+    remark(f"loss from {steps[0].rate:g} on  {curve}  try --set train.learning_rate={rate:.1e}", quiet=quiet)
 
 
 def _given(value: Value | None, name: str) -> Value:

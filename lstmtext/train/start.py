@@ -133,15 +133,21 @@ def _of_small_steps(job: TrainJob) -> str:
     return f"each of {processes} processes reads {own} tokens a step, and one by itself may be faster; {larger}"
 
 
-def find_rate(request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]) -> list[RateStep]:
-    """Losses at rising learning rates, without a bundle."""
+def find_rate(
+    request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]
+) -> tuple[str, list[RateStep]]:
+    """The optimizer and losses at rising learning rates, one at least, without a bundle."""
     if request.adapt_on:
         raise UsageError("--adapt-on", "cannot be had with --find-lr", hint="train that language model first")
     if request.together:
         raise UsageError("--task-data", "cannot be had with --find-lr", hint="find the rate of a head alone")
     request, choose = with_start(request, choose, ALONE, remark)
     with TemporaryDirectory(prefix="lstmtext.") as work:
-        return list(rate_steps(make_job(request, choose, ALONE, Path(work), remark)))
+        job = make_job(request, choose, ALONE, Path(work), remark)
+        steps = list(rate_steps(job))
+    if not steps:
+        raise UsageError("--find-lr", "the loss is no number from the first step on")
+    return job.settings.train.optimizer, steps
 
 
 def resume_training(
