@@ -57,6 +57,11 @@ def option_of(key: str, value: Setting, assignments: Iterable[str], flags: Mappi
     return given.place if given is not None and given.value == value else ""
 
 
+def chosen_keys(file: Path | None, assignments: Iterable[str], flags: Mapping[str, Setting | None]) -> frozenset[str]:
+    """The keys of the settings that a file, assignments or flags name."""
+    return frozenset(_given(file, assignments, flags))
+
+
 def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[str, tuple[object, object]]:
     """The settings whose values differ, by key, before and now; those of the section `besides` do not count."""
     old, new = _flat(before.as_dict()), _flat(now.as_dict())
@@ -66,7 +71,8 @@ def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[s
 
 def as_toml(task: TaskName, settings: Settings) -> str:
     """The settings that are not the task's defaults, as a file that `--config` takes, without those of other tasks."""
-    usual = resolve_settings(task).as_dict()
+    usual = resolve_settings(task, flags={"train.optimizer": settings.train.optimizer}).as_dict()
+    usual["train"]["optimizer"] = resolve_settings(task).train.optimizer
     others = {name for name in get_args(TaskName) if name != task}
     lines = []
     for section, values in settings.as_dict().items():

@@ -52,13 +52,18 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
     )
 
 
-def least_bytes(settings: Settings, vocabulary: int) -> int:
-    """What a bundle of these settings weighs at least: the weights of its encoder, and again in the graph in int8."""
+def least_bytes(settings: Settings, vocabulary: int, *, reads_encoder: bool) -> int:
+    """What a bundle of these settings weighs at least: the weights of its encoder, and again in the graph in int8.
+
+    The graph of a head that does not read the encoder's has the forward stack alone.
+    """
     encoder = settings.encoder
     stacks = 2 if encoder.directions == "both" else 1
     sizes = [encoder.embedding_size, *[encoder.hidden_size] * (encoder.layers - 1)]
-    lstm = stacks * sum(4 * encoder.hidden_size * (size + encoder.hidden_size + 1) for size in sizes)
-    return (1 + WIDTHS[settings.export.weights]) * (vocabulary * encoder.embedding_size + lstm)
+    stack = sum(4 * encoder.hidden_size * (size + encoder.hidden_size + 1) for size in sizes)
+    embedding = vocabulary * encoder.embedding_size
+    weights = WIDTHS[settings.export.weights] * (embedding + stacks * stack)
+    return weights + embedding + (stacks if reads_encoder else 1) * stack
 
 
 def _between(value: int, low: int, high: int) -> int:

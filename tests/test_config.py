@@ -168,6 +168,14 @@ def test_sampling_names_the_flag_that_is_out_of_bounds():
     assert Sampling().temperature == 0.8
 
 
+def test_a_file_of_settings_gives_those_of_another_optimizer_again(tmp_path):
+    chosen = ["train.optimizer=sgd", "train.learning_rate=2e-3", "train.weight_decay=0.01"]
+    for count in (1, 2, 3):
+        settings = resolve_settings("classify", assignments=chosen[:count])
+        made = as_toml("classify", settings)
+        assert resolve_settings("classify", file=toml(tmp_path, made)) == settings
+
+
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().train.clip = 2.0

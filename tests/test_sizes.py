@@ -3,7 +3,7 @@
 import pytest
 
 from lstmtext.resolve import resolve_settings
-from lstmtext.sizes import fit_training, fit_vocabulary
+from lstmtext.sizes import fit_training, fit_vocabulary, least_bytes
 
 
 def test_more_text_gets_a_larger_vocabulary_within_bounds():
@@ -29,3 +29,10 @@ def test_what_the_user_gave_is_kept():
     settings = resolve_settings("generate", assignments=given)
     assert fit_training(settings, "generate", 10**6, 10**6) == settings
     assert fit_vocabulary(settings.text, 10**6) == settings.text
+
+
+def test_the_least_size_of_a_head_with_a_stack_of_its_own_is_below_that_of_one_that_reads_both():
+    given = ["encoder.hidden_size=8", "encoder.embedding_size=4", "encoder.layers=1", "encoder.directions=both"]
+    settings, stack = resolve_settings("generate", assignments=given), 4 * 8 * (4 + 8 + 1)
+    assert least_bytes(settings, 100, reads_encoder=True) == 4 * (400 + 2 * stack) + 400 + 2 * stack
+    assert least_bytes(settings, 100, reads_encoder=False) == 4 * (400 + 2 * stack) + 400 + stack

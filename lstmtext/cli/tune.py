@@ -52,7 +52,7 @@ def tune(
     lstmtext tune data/reviews.csv -o checkpoints/tuned --budget 2m > best.toml
     """
     began = time.monotonic()
-    from lstmtext.resolve import as_toml, differences, resolve_settings
+    from lstmtext.resolve import as_toml, chosen_keys, differences, resolve_settings
     from lstmtext.train.job import TrainRequest
     from lstmtext.train.ranks import ALONE
     from lstmtext.train.request import make_job
@@ -73,7 +73,8 @@ def tune(
     with data_folder(folder) as work:
         job = make_job(request, choose, ALONE, work, say)
         task_name = job.data.task
-        fixed = frozenset(differences(resolve_settings(task_name), choose(task_name)))
+        brought = differences(resolve_settings(task_name), choose(task_name))  # by an optimizer, say
+        fixed = chosen_keys(config, assignments or (), flags) | frozenset(brought)
         asked = Search(job.data, job.settings, output, folder, seconds, began, fixed)
         found = search(replace(asked, storage=storage, metric=metric, most_bytes=most_bytes, trials=trials), say)
     write_text("\n".join([*as_comments(found), "", as_toml(task_name, found.settings)]))

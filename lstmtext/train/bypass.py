@@ -96,12 +96,14 @@ def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
     """
     counts_NK = np.zeros(bypass.table_NK.shape, dtype=np.float32)
     counts_N = np.zeros(len(counts_NK), dtype=np.float32)
+    texts_N = np.zeros_like(counts_N)
     has_BK, _ = _gold(texts, counts_NK.shape[1], None)
-    for hashes, has_K in zip(texts.ngrams(), has_BK, strict=True):
+    for hashes, has_K, weight in zip(texts.ngrams(), has_BK, texts.weights, strict=True):
         rows = np.unique(rows_of(hashes, len(counts_N)))
-        counts_NK[rows] += has_K
-        counts_N[rows] += 1
-    idf_N = np.log((1 + len(texts)) / (1 + counts_N)) + 1
+        counts_NK[rows] += weight * has_K
+        counts_N[rows] += weight
+        texts_N[rows] += 1
+    idf_N = np.log((1 + len(texts)) / (1 + texts_N)) + 1
     idf_N[0] = 0.0  # padding
     ways = (torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * _unevenness(counts_NK, counts_N)))
     learned_N = bypass.table_NK.any(1)
@@ -111,7 +113,7 @@ def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
 def _unevenness(counts_NK: Floats, counts_N: Floats) -> Floats:
     """How far the log-count ratio of naive Bayes is from 0 for each n-gram, [N], with the label where it is farthest.
 
-    From the numbers of texts with an n-gram, and of those among them with each label; one is added to each.
+    From the summed weights of texts with an n-gram, and of those among them with each label; one is added to each.
     """
     furthest_N = np.zeros_like(counts_N)
     for own_N in counts_NK.T:  # one label at a time, as there may be many

@@ -39,8 +39,6 @@ class Ranks:
     local: int = 0
     """Its number on this host, which is that of its GPU."""
     host: int = 0
-    restarts: int = 0
-    """How often `torchrun` has started all processes anew."""
     control: Any = None
     """The group of the CPU."""
     near: OneHost | None = None
@@ -94,7 +92,7 @@ class Ranks:
 
     def recalled(self, name: str) -> str:
         """What was remembered, since the launcher began; empty where nothing was, or its store is another one now."""
-        if not self.restarts or self.launcher is None or not self.launcher.check([name]):
+        if self.launcher is None or not self.launcher.check([name]):
             return ""
         return str(self.launcher.get(name).decode())
 
@@ -150,11 +148,10 @@ def joined_ranks() -> Iterator[Ranks]:
     if local < torch.cuda.device_count():
         torch.cuda.set_device(local)
     try:
-        restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        launcher = _meet(restarts)
+        launcher = _meet()
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
         host = int(os.environ.get("GROUP_RANK", "0"))
-        ranks = Ranks(dist.get_rank(), size, local, host, restarts, control, launcher=launcher)
+        ranks = Ranks(dist.get_rank(), size, local, host, control, launcher=launcher)
         near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
         with near or nullcontext():
             yield replace(ranks, near=near)
@@ -171,7 +168,7 @@ def joined_ranks() -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
-def _meet(restarts: int) -> PrefixStore:
+def _meet() -> PrefixStore:
     """Join the group of all ranks; what to remember things in.
 
     On one host, processes that start anew find the addresses of the dead ones in the launcher's store (PyTorch issue
@@ -179,6 +176,7 @@ def _meet(restarts: int) -> PrefixStore:
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, size = next(rendezvous("env://"))
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     own = f"start {restarts}" if _on_one_host() else "group"  # hosts may have been started anew unequally often
     dist.init_process_group(backend, store=PrefixStore(own, store), rank=rank, world_size=size)
     return PrefixStore("lstmtext", store)

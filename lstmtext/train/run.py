@@ -168,6 +168,7 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
         return
     if 0 < job.settings.train.average_after <= best.misses and not course.averaged:
         course.averaged = 1
+        best.misses = 0  # the mean has as long to get better
     seconds = course.position.seconds
     name, value = shown(job, scores)
     _, best_value = shown(job, best.scores)

@@ -36,21 +36,32 @@ def save(job: TrainJob, course: Course, training: dict[str, object], parameters:
     """Save the best weights of a course as a bundle, with facts of its training; its description.
 
     Raises UserError where it cannot be written, ModelError where the bundle that a head is added to is not what it was.
-    Of a training without a checkpoint, nothing else would be left: its bundle is in the system's temporary folder then.
+    Of a run without a checkpoint, nothing else would be left: its bundle is in the system's temporary folder then.
     """
     try:
         return _save(job, course, training, parameters)
     except UserError as error:
-        if not isinstance(error.__cause__, OSError) or _resumable(job):
+        if not isinstance(error.__cause__, OSError) or job.run is None or _resumable(job):
             raise
-        other = Path(tempfile.mkdtemp(prefix="lstmtext.")) / job.output.name
-        try:
-            _save(replace(job, output=other), course, training, parameters)
-        except (OSError, UserError):
-            shutil.rmtree(other.parent, ignore_errors=True)
-            raise error from error.__cause__
+        other = _elsewhere(job, course, training, parameters)
+        if other is None:
+            raise
         found = f"cannot be written: {error.__cause__}; the bundle is {other} instead"
         raise UserError(job.output, found, hint="make room and move it there") from error
+
+
+def _elsewhere(job: TrainJob, course: Course, training: dict[str, object], parameters: Counts) -> Path | None:
+    """The bundle in the system's temporary folder; None where that has no room either."""
+    try:
+        other = Path(tempfile.mkdtemp(prefix="lstmtext."))
+    except OSError:
+        return None
+    try:
+        _save(replace(job, output=other / job.output.name), course, training, parameters)
+    except (OSError, UserError):
+        shutil.rmtree(other, ignore_errors=True)
+        return None
+    return other / job.output.name
 
 
 def _save(job: TrainJob, course: Course, training: dict[str, object], parameters: Counts) -> BundleInfo:

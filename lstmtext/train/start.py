@@ -66,7 +66,7 @@ def _adapt(
 ) -> None:
     """Train the language model that the head is to begin on; where `torchrun` starts anew, what is left of it."""
     place = adapted_path(request.output)
-    whole = ranks.from_first(ranks.first and bool(ranks.recalled(f"made {place}")))
+    whole = ranks.from_first(ranks.first and bool(ranks.recalled(f"run of {place}")) and place.exists())
     if (earlier := _begun(ranks, place)) is not None:
         asked = DataRequest(request.adapt_on)
         _resume(earlier, asked, lambda settings: settings, ranks, listener, remark, force=False, log_dir=None)
@@ -76,8 +76,6 @@ def _adapt(
             f"first a language model, {place}; if it is cut short, --resume {place}, then --encoder {place} for this"
         )
         _start(adapting, adapting_settings(choose), ranks, listener, remark)
-    if ranks.first:
-        ranks.remember(f"made {place}", "whole")
     ranks.gathered(None)  # others read it once it is written
 
 
@@ -86,8 +84,6 @@ def _begun(ranks: Ranks, output: Path) -> Path | None:
 
     What another training left for the same bundle is none of theirs.
     """
-    if not ranks.restarts:
-        return None
     name = ranks.recalled(f"run of {output}") if ranks.first else ""
     return ranks.from_first([Path(name) if name and RunFolder.can_go_on(Path(name)) else None])[0]
 

@@ -32,29 +32,30 @@ def check_storage(url: str) -> None:
             raise UsageError("--storage", found, expected="a file in a folder that exists")
 
 
-def open_storage(url: str) -> "RDBStorage":
-    """The storage at a URL, made if need be. Raises UsageError where it cannot be opened, or Optuna is missing."""
+def open_storage(url: str, file: Path | None = None) -> "RDBStorage":
+    """The storage at a URL, made if need be. Raises as `storage_errors` does, and where Optuna is missing."""
     _check_installed()
     import optuna
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     patient = {"connect_args": {"timeout": BEATS}} if url.startswith("sqlite") else None
-    with storage_errors(url):
+    with storage_errors(url, file):
         for left in reversed(range(ATTEMPTS)):
             try:
                 return optuna.storages.RDBStorage(url, patient, heartbeat_interval=BEATS, grace_period=2 * BEATS)
-            except SQLAlchemyError:  # tables that are not there yet are made by two workers at once
-                if not left:
+            except (IntegrityError, ProgrammingError, OperationalError) as error:
+                # Tables that are not there yet are made by two workers at once; a server that is not there stays so.
+                if not left or (isinstance(error, OperationalError) and patient is None):
                     raise
                 time.sleep(0.2)
     raise AssertionError("the last attempt returns or raises")
 
 
 @contextmanager
-def storage_errors(url: str) -> Iterator[None]:
-    """A block that opens a storage; raises UsageError for what goes wrong there."""
+def storage_errors(url: str, file: Path | None = None) -> Iterator[None]:
+    """A block that opens a storage; raises UsageError for what goes wrong there, of a search's own file or a URL."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -62,6 +63,8 @@ def storage_errors(url: str) -> Iterator[None]:
         yield
     except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError, ValueError) as error:
         said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        if file is not None:
+            raise UsageError(file, f"cannot be used: {said}", hint="remove it, or use another -o/--output") from error
         raise UsageError("--storage", f"found '{without_password(url)}': {said}", expected=EXPECTED) from error
 
 

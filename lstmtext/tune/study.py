@@ -178,12 +178,13 @@ def as_comments(found: Found) -> list[str]:
 
 
 def _open_study(job: Search, metric: str) -> "optuna.Study":
-    url = job.storage or f"sqlite:///{job.folder / 'study.db'}"
-    storage = open_storage(url)
+    file = None if job.storage else job.folder / "study.db"
+    url = job.storage or f"sqlite:///{file}"
+    storage = open_storage(url, file)
     import optuna
 
     seed = (job.settings.train.seed + os.getpid()) % 2**32  # workers must not suggest the same
-    with storage_errors(url):
+    with storage_errors(url, file):
         study = optuna.create_study(
             storage=storage,
             study_name=job.output.name,

@@ -225,4 +225,5 @@ def limits_of(job: Search, metric: str = "") -> Limits:
 def least_size(job: Search, settings: Settings) -> int:
     """Bytes that a bundle of some settings has at least: its tokenizer's, and those of the encoder."""
     tokenizer = job.data.tokenizer
-    return len(tokenizer.to_json().encode()) + least_bytes(settings, tokenizer.size)
+    reads = TASKS[job.data.task].reads_encoder
+    return len(tokenizer.to_json().encode()) + least_bytes(settings, tokenizer.size, reads_encoder=reads)

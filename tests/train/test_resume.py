@@ -87,6 +87,19 @@ def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_p
     assert all(torch.equal(moments[0][k][name], moments[1][k][name]) for k in moments[0] for name in moments[0][k])
 
 
+def test_the_mean_of_the_weights_has_as_long_to_get_better_as_they_had(run_here, tmp_path):
+    rows = (DATA / FILES["classify"]).read_text().splitlines()[:121]
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    common = [tmp_path / "a.csv", *SMALL, "--epochs", 6, "--set", "train.optimizer=sgd", "-q"]
+    common += ["--set", "train.patience=1", "--set", "train.precision=float32"]
+    ended = []
+    for after in (0, 1):
+        output = tmp_path / f"after-{after}"
+        assert run_here("train", *common, "--set", f"train.average_after={after}", "-o", output).code == 0
+        ended.append(load_bundle(output).head()[1].training["epochs"])
+    assert ended[0] < ended[1]
+
+
 def test_averaged_sgd_that_is_cut_short_ends_in_the_same_bundle(run_here, tmp_path, monkeypatch):
     """Cut once the mean of the weights has begun, as no validation finds a better score than the first."""
     scores = (DATA / FILES["classify"]).read_text().splitlines()[:121]
@@ -403,8 +416,10 @@ def test_a_training_without_a_checkpoint_has_its_bundle_elsewhere_where_the_disk
     assert bundle_of(tmp_path / "whole") == before
 
     monkeypatch.setattr(saving, "save_bundle", lambda *_: full(tmp_path / "whole"))
-    answer = run_here("train", *options, "-o", tmp_path / "whole")
-    assert (answer.code, "make room and train again" in answer.err) == (2, True)
+    for place in (tmp_path / "elsewhere", tmp_path / "absent"):
+        monkeypatch.setattr("tempfile.tempdir", str(place))
+        answer = run_here("train", *options, "-o", tmp_path / "whole")
+        assert (answer.code, "make room and train again" in answer.err) == (2, True)
     assert [*(tmp_path / "elsewhere").iterdir()] == [other.parent]
 
 

@@ -115,3 +115,17 @@ def test_holding_out_less_than_the_share_is_told(run_here, data, tmp_path):
     said = "held out for validation: 2 records (train.validation_records)"
     assert said in run_here(*words, "--set", "train.validation_records=2").err
     assert "held out" not in run_here(*words).err
+
+
+def test_unevenness_counts_a_row_of_two_as_two_rows(tmp_path):
+    found = []
+    for name, rows in (
+        ("weighted", [("good soup", "a", 2), ("good tea", "b", 1), ("bad tea", "b", 1)]),
+        ("twice", [("good soup", "a", 1), ("good soup", "a", 1), ("good tea", "b", 1), ("bad tea", "b", 1)]),
+    ):
+        (tmp_path / name).mkdir()
+        texts = data_of(tmp_path / name, rows)[0].texts("train")
+        plain_N, uneven_N = fitting._ways_to_weigh(NgramBypass(BUCKETS, 2), texts)
+        found.append((uneven_N / plain_N)[1:])
+    assert torch.allclose(*found, atol=1e-5)
+    assert len(found[0].unique()) > 2

@@ -11,10 +11,11 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from lstmtext.bundle import load_bundle
 from lstmtext.config import TASK_DEFAULTS
+from lstmtext.errors import UsageError
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
 from lstmtext.tune.metric import lower_is_better
@@ -86,7 +87,8 @@ def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
     assert done.code == 0, done.err
     bundle = load_bundle(tmp_path / "small")
     size = sum(path.stat().st_size for path in (tmp_path / "small").iterdir())
-    assert least_bytes(bundle.head()[1].settings, bundle.info.vocabulary_size) < size <= 1_000_000
+    least = least_bytes(bundle.head()[1].settings, bundle.info.vocabulary_size, reads_encoder=True)
+    assert least < size <= 1_000_000
 
 
 @pytest.mark.slow
@@ -192,6 +194,28 @@ def test_what_is_no_storage_is_named_in_one_line(run_here, data, tmp_path, url):
     assert "expected" in done.err
     assert "secret" not in done.err
     assert [path.name for path in tmp_path.iterdir()] == ["reviews.csv"]
+
+
+def test_a_searchs_own_file_that_is_broken_is_named(run_here, data, tmp_path):
+    file = tmp_path / ".searches" / "best" / "study.db"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no database, but long enough to be taken for one" * 100)
+    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "-q")
+    assert (done.code, done.err.count("\n")) == (2, 1), done.err
+    assert f"{file}: cannot be used: file is not a database; remove it" in done.err
+
+
+def test_a_server_that_is_not_there_is_asked_once(monkeypatch):
+    attempts = []
+
+    def absent(*args, **kwargs):
+        attempts.append(args)
+        raise OperationalError("connect", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(optuna.storages, "RDBStorage", absent)
+    with pytest.raises(UsageError, match="connection refused"):
+        open_storage("mysql://nowhere/study")
+    assert len(attempts) == 1
 
 
 def test_a_storage_that_another_worker_is_making_is_waited_for(monkeypatch, tmp_path):
