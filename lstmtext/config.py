@@ -6,23 +6,16 @@ What is left out: how a file, `--set` and flags become settings (`resolve`), and
 """
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from dataclasses import dataclass
+from typing import Literal
 
+from lstmtext.bounds import bounded, check_bounds
 from lstmtext.errors import UsageError
 
-Value = TypeVar("Value")
 Unit = Literal["bpe", "char", "word"]
 TaskName = Literal["classify", "tag", "generate"]
 WeightPrecision = Literal["float32", "float16", "int8"]
 Setting = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
-
-
-def bounded(default: Value, low: float, high: float) -> Value:
-    """A dataclass field whose value lies in [low, high]."""
-    made: Value = field(default=default, metadata={"low": low, "high": high})
-    return made
 
 
 @dataclass(frozen=True)
@@ -297,13 +290,3 @@ SGD_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
 """And where SGD does; rate times decay is of the order of AdamW's."""
 ADDED: dict[str, Setting] = {"train.optimizer": "adamw"}
 """Settings that came after bundles and runs were written that are still read, and what those were trained with."""
-
-
-def check_bounds(section: object, place: Callable[[str], str]) -> None:
-    """Raise UsageError for the first field of a dataclass that lies outside its bounds, at the `place` of its name."""
-    assert dataclasses.is_dataclass(section)
-    for item in dataclasses.fields(section):
-        value = getattr(section, item.name)
-        if "low" in item.metadata and not item.metadata["low"] <= value <= item.metadata["high"]:
-            bounds = f"a number from {item.metadata['low']} to {item.metadata['high']}"
-            raise UsageError(place(item.name), f"found {value}", expected=bounds)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from lstmtext.config import ADDED, SGD_DEFAULTS, TASK_DEFAULTS, Setting, Settings, TaskName, check_bounds
+from lstmtext.bounds import check_bounds
+from lstmtext.config import ADDED, SGD_DEFAULTS, TASK_DEFAULTS, Setting, Settings, TaskName
 from lstmtext.errors import UsageError
 
 
