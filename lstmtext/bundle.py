@@ -33,7 +33,7 @@ from lstmtext.text.arrays import Floats
 from lstmtext.text.tokenizer import Tokenizer
 from lstmtext.weights import check_length, pack, unpack
 
-FORMAT = 5
+FORMAT = 6
 DESCRIPTION, TOKENIZER, CARD = "bundle.json", "tokenizer.json", "README.md"
 ENCODER = "encoder"
 WEIGHTS_END, GRAPH_END = ".safetensors", ".onnx"

@@ -25,7 +25,7 @@ LENGTHS = "lengths"
 """Key of the header, for the whole lengths of such tables, as JSON."""
 TABLE = ".table_NK"
 """Ends the name of a hash table."""
-IDF = ".idf_N"
+WEIGHTS = ".weights_N"
 """Ends the name of what its rows are multiplied with, where there is such."""
 LEAST_ROWS = 1024
 """Of a table that is written in this way."""
@@ -41,13 +41,16 @@ def pack(arrays: Mapping[str, Floats], precision: WeightPrecision = "float32") -
     written: dict[str, Any] = {}
     lengths: dict[str, int] = {}
     for name, array in arrays.items():
-        own = np.asarray(array, dtype=np.float32, order="C")
+        whole = np.issubdtype(array.dtype, np.integer)
+        own = np.asarray(array, dtype=array.dtype if whole else np.float32, order="C")
         rows_M = np.flatnonzero(own.reshape(len(own), -1).any(1)) if own.ndim and len(own) >= LEAST_ROWS else None
         if rows_M is not None and 2 * len(rows_M) <= len(own):
             lengths[name] = len(own)
             written[name + ROWS] = rows_M.astype(np.int32)
             own = own[rows_M]
-        if _in_levels(own, precision):
+        if whole:
+            written[name] = own
+        elif _in_levels(own, precision):
             written[name], written[name + SCALES] = _levels(own)
         else:
             written[name] = own.astype(np.float16) if precision != "float32" and _fits(own) else own
@@ -72,7 +75,7 @@ def pruned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
     found = dict(arrays)
     for name, array in arrays.items():
         if name.endswith(TABLE) and rows < len(array):
-            weighs_N = np.linalg.norm(array, axis=1) * arrays.get(name.removesuffix(TABLE) + IDF, 1.0)
+            weighs_N = np.linalg.norm(array, axis=1) * arrays.get(name.removesuffix(TABLE) + WEIGHTS, 1.0)
             found[name] = array.copy()
             found[name][np.argsort(-weighs_N, kind="stable")[rows:]] = 0.0
     return found
@@ -88,11 +91,13 @@ def unpack(path: Path, prefix: str = "") -> dict[str, Floats]:
         for name in names:
             if not name.startswith(prefix) or name.endswith((ROWS, SCALES)):
                 continue
-            array = stored.get_tensor(name).astype(np.float32, copy=False)
+            array = stored.get_tensor(name)
+            if name + SCALES in names or not np.issubdtype(array.dtype, np.integer):
+                array = array.astype(np.float32, copy=False)
             if name + SCALES in names:
                 array *= stored.get_tensor(name + SCALES)[:, None]
             if name in lengths:
-                whole = np.zeros((lengths[name], *array.shape[1:]), dtype=np.float32)
+                whole = np.zeros((lengths[name], *array.shape[1:]), dtype=array.dtype)
                 whole[stored.get_tensor(name + ROWS)] = array
                 array = whole
             found[name.removeprefix(prefix)] = array
@@ -122,6 +127,8 @@ def _lengths(metadata: Mapping[str, str] | None) -> dict[str, int]:
 
 
 def _rounded(array: Floats, precision: WeightPrecision) -> Floats:
+    if np.issubdtype(array.dtype, np.integer):
+        return array
     if _in_levels(array, precision):
         levels_NK, scales_N = _levels(array)
         return levels_NK.astype(np.float32) * scales_N[:, None]

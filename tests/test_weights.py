@@ -107,6 +107,6 @@ def test_of_a_hash_table_the_rows_that_weigh_most_are_kept():
 
 
 def test_rows_that_are_multiplied_as_they_are_read_weigh_as_their_product():
-    arrays = {"bypass.table_NK": np.ones((2000, 2), np.float32), "bypass.idf_N": np.linspace(1, 9, 2000)}
+    arrays = {"bypass.table_NK": np.ones((2000, 2), np.float32), "bypass.weights_N": np.linspace(1, 9, 2000)}
     kept = pruned(arrays, 500)["bypass.table_NK"].any(1)
     assert np.flatnonzero(kept).tolist() == [*range(1500, 2000)]

@@ -125,8 +125,9 @@ def _kept(state: State, kept_B1: Tensor) -> State:
 
 
 def model_arrays(model: nn.Module) -> dict[str, Floats]:
-    """Copies of all weights and buffers as float32 arrays, by name."""
-    return {name: value.detach().float().cpu().numpy().copy() for name, value in model.state_dict().items()}
+    """Copies of all weights and buffers by name: float32 arrays, and whole numbers as they are."""
+    found = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    return {name: (own.float() if own.is_floating_point() else own).numpy().copy() for name, own in found.items()}
 
 
 def moving_tensors(model: nn.Module) -> dict[str, Tensor]:

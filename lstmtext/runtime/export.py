@@ -251,7 +251,7 @@ _POOLINGS = {"attention": _attention, "max": _max, "mean": _mean, "last": _last}
 
 def _ngram_bypass(graph: Graph, layers: Layers, head: Arrays) -> str:
     ngrams_BF = graph.input("ngrams", ["B", "F"], TensorProto.INT64)
-    table_NK, weights_N1 = head["bypass.table_NK"] * head["factors"][1], head["bypass.idf_N"][:, None]
+    table_NK, weights_N1 = head["bypass.table_NK"] * head["factors"][1], head["bypass.weights_N"][:, None]
     found = layers.lookup(np.concatenate([table_NK, weights_N1], axis=1), ngrams_BF)
     ends = ([0], [len(head["bypass.bias_K"])], [len(head["bypass.bias_K"]) + 1])
     weights_BF1 = graph.add("Slice", found, *map(graph.constant, (*ends[1:], [2])))

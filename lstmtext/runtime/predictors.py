@@ -21,6 +21,7 @@ from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
 from lstmtext.text.examples import collate_sentences, collate_texts, hashes_of, sentence_examples, text_examples
+from lstmtext.text.lexical import KEYS, keys_in
 from lstmtext.text.pieces import Window, windows_of
 from lstmtext.text.spans import is_bio, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
@@ -61,6 +62,8 @@ class TextPredictor:
         self._tokenizer = bundle.tokenizer
         self._settings = info.settings
         self._engine = Chain.of(bundle, head)
+        keys = bundle.head_arrays(head, KEYS)  # without the table, which the graph has
+        self._keys_N = keys_in({KEYS + name: own for name, own in keys.items()})
 
     def predict(self, texts: Sequence[str]) -> list[TextAnswer]:
         """An answer a text, in order."""
@@ -68,7 +71,7 @@ class TextPredictor:
 
         def run(places: Ints) -> Iterator[TextAnswer]:
             chosen = [examples[place] for place in places]
-            batch = collate_texts(chosen, self._settings)
+            batch = collate_texts(chosen, self._settings, self._keys_N)
             logits_BK = self._engine.run(text_inputs(batch))[0].astype(np.float64)
             probabilities_BK = label_probabilities(logits_BK, multi_label=self.multi_label)
             return (TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True))

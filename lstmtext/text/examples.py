@@ -14,7 +14,7 @@ import numpy as np
 from lstmtext.config import Settings
 from lstmtext.text.arrays import Bools, Floats, Ints
 from lstmtext.text.batching import lengths_of, pad, real_places
-from lstmtext.text.lexical import FEATURES, Hashes, rows_of, text_ngrams, word_features
+from lstmtext.text.lexical import FEATURES, Hashes, Keys, known_rows, rows_of, text_ngrams, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
 
 WORD_TOKENS = 64
@@ -112,15 +112,13 @@ def sentence_examples(
     ]
 
 
-def collate_texts(examples: Sequence[TextExample], settings: Settings) -> TextBatch:
-    """A batch of texts."""
-    own, buckets = settings.classify, settings.classify.bypass_buckets
-    assert buckets or not own.bypass, "sizes.fit_training decides how many rows the table has"
+def collate_texts(examples: Sequence[TextExample], settings: Settings, keys_N: Keys | None = None) -> TextBatch:
+    """A batch of texts, with the n-grams that a bypass has rows for, told by their keys; without keys, with none."""
     rows = [example.ids for example in examples]
     return TextBatch(
         ids_BT=pad(rows),
         lengths_B=lengths_of(rows),
-        ngrams_BF=pad([rows_of(example.ngrams, buckets) if own.bypass else () for example in examples]),
+        ngrams_BF=pad([() if keys_N is None else known_rows(example.ngrams, keys_N) for example in examples]),
         labels_B=np.array([example.label for example in examples], dtype=np.int64),
         labels_BL=pad([example.labels for example in examples], NO_TARGET),
         weights_B=np.array([example.weight for example in examples], dtype=np.float64),

@@ -2,21 +2,26 @@
 
 Small data belongs to such features: a linear model over them is what careful users have today (feature CRF,
 n-grams with logistic regression). Hashes are full 64-bit numbers of words, mixed arithmetically for
-n-grams and neighbours; a head reduces them to its table's rows with `rows_of`. Row 0 is padding.
+n-grams and neighbours. A tagger reduces them to its table's rows with `rows_of`; a classifier has a row for each n-gram
+that it knows, told by its key, and `known_rows` leaves the others out. Row 0 is padding.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from lstmtext.text.arrays import Ints
+from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.pieces import in_pieces
 from lstmtext.text.words import word_texts
 
 Hashes = npt.NDArray[np.uint64]
+Keys = npt.NDArray[np.int32]
+MOST_KEYS = (1 << 31) - 1
+KEYS = "bypass.keys_N"
+"""The name of their array in a head."""
 
 FORMS = 9
 """Features of one word: itself, lower-cased, prefixes of 2 and 3, suffixes of 1 to 4, shape."""
@@ -88,6 +93,26 @@ def word_features(sentences: Sequence[Sequence[str]]) -> Hashes:
 def rows_of(hashes: Hashes, buckets: int) -> Ints:
     """Table rows 1 to buckets - 1 of hashes."""
     return (1 + hashes % np.uint64(buckets - 1)).astype(np.int32)
+
+
+def keys_of(hashes: Hashes) -> Keys:
+    """Numbers from 1 to 2^31 - 1 that stand for hashes in little room."""
+    return (1 + _scramble(hashes * _MIX[0]) % np.uint64(MOST_KEYS)).astype(np.int32)
+
+
+def known_rows(hashes: Hashes, keys_N: Keys) -> Ints:
+    """Table rows of those hashes whose keys are among the keys of the rows, which ascend; 0 is the key of no n-gram."""
+    keys = keys_of(hashes)
+    rows = np.searchsorted(keys_N, keys).astype(np.int32)
+    rows[rows == len(keys_N)] = 0
+    known: Ints = rows[keys_N[rows] == keys]
+    return known
+
+
+def keys_in(head: Mapping[str, Floats]) -> Keys | None:
+    """The keys of a classifier's n-grams among the arrays of a head, where there are."""
+    found = head.get(KEYS)
+    return None if found is None else found.astype(np.int32, copy=False)
 
 
 def _joined(parts: Iterable[bytes]) -> Hashes:

@@ -8,7 +8,7 @@ text may have several labels, there is one regression for each, all with the sam
 Letters: N rows of the table, K labels, B texts, F n-grams of all texts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +21,14 @@ from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.text.arrays import Bools, Floats, Ints
 from lstmtext.text.batching import pad
 from lstmtext.text.examples import NO_TARGET, multi_hot
-from lstmtext.text.lexical import SHORTEST, rows_of, word_features
+from lstmtext.text.lexical import SHORTEST, Keys, keys_of, known_rows, rows_of, word_features
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Summed cross-entropy's weight against half the squared norm of the table (C of scikit-learn); more fits closer."""
 WEAK = (0.01, 0.03, 0.1, 0.3)
 """Tried before those where there is a table to stay near."""
+CHUNK, MOST_COUNTED = 1 << 22, 1 << 24
+"""N-grams that are counted at once, and different ones that counts are kept of."""
 ITERATIONS = 40
 TOLERANCE = 1e-6
 """Nats a text by which a step must lower the loss to go on."""
@@ -74,19 +76,52 @@ def fit_bypass(
     The weights are those of `train.weighting`; texts' own multiply them. A bypass that goes on keeps the n-grams that
     it has learned as they weigh, and is drawn to its table instead of to zeros (Chelba and Acero, 2004).
     """
+    bypass.give_rows(_keys(train, len(bypass.keys_N) - 1, known=bypass.keys_N.numpy()))
     start_NK, start_K = bypass.table_NK.clone(), bypass.bias_K.clone()
     prior_NK = start_NK if goes_on else None
     strengths = (*WEAK, *STRENGTHS) if goes_on else STRENGTHS
     best = float("inf")
     for weights_N in _ways_to_weigh(bypass, train):
-        bags = [_gather(weights_N, len(bypass.bias_K), texts, weights) for texts in (train, validation)]
+        bags = [_gather(bypass, weights_N, texts, weights) for texts in (train, validation)]
         solved = _solutions(start_NK.clone(), start_K.clone(), bags, strengths, prior_NK)
         for nats, table_NK, bias_K in solved:
             if nats < best:
                 best = nats
-                bypass.idf_N.copy_(weights_N)
+                bypass.weights_N.copy_(weights_N)
                 bypass.table_NK.copy_(table_NK)
                 bypass.bias_K.copy_(bias_K)
+
+
+def _keys(texts: EncodedTexts, most: int, known: Keys) -> Keys:
+    """Keys of n-grams to have rows, ascending: all that are known, and of the others those that most texts have.
+
+    Where they are more than memory should hold, those that occurred once so far are dropped on the way (lossy
+    counting, Manku and Motwani, 2002).
+    """
+    keys, counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
+    for own in _in_chunks(keys_of(hashes) for hashes in texts.ngrams()):
+        new, new_counts = np.unique(own, return_counts=True)
+        keys, places = np.unique(np.concatenate([keys, new]), return_inverse=True)
+        counts = np.bincount(places, np.concatenate([counts, new_counts])).astype(np.int64)
+        if len(keys) > MOST_COUNTED:
+            keys, counts = keys[counts > 1], counts[counts > 1]
+    known = known[known > 0]
+    others = ~np.isin(keys, known)
+    keys, counts = keys[others], counts[others]
+    chosen = np.argsort(-counts, kind="stable")[: most - len(known)]
+    return np.union1d(known, keys[chosen]).astype(np.int32)
+
+
+def _in_chunks(found: Iterable[Keys]) -> Iterator[Keys]:
+    """Arrays joined to arrays of about CHUNK numbers."""
+    held: list[Keys] = []
+    for own in found:
+        held.append(own)
+        if sum(map(len, held)) >= CHUNK:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
 
 
 def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
@@ -98,16 +133,17 @@ def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
     counts_N = np.zeros(len(counts_NK), dtype=np.float32)
     texts_N = np.zeros_like(counts_N)
     has_BK, _ = _gold(texts, counts_NK.shape[1], None)
+    keys_N = bypass.keys_N.numpy()
     for hashes, has_K, weight in zip(texts.ngrams(), has_BK, texts.weights, strict=True):
-        rows = np.unique(rows_of(hashes, len(counts_N)))
+        rows = np.unique(known_rows(hashes, keys_N))
         counts_NK[rows] += weight * has_K
         counts_N[rows] += weight
         texts_N[rows] += 1
     idf_N = np.log((1 + len(texts)) / (1 + texts_N)) + 1
-    idf_N[0] = 0.0  # padding
+    idf_N[keys_N == 0] = 0.0
     ways = (torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * _unevenness(counts_NK, counts_N)))
     learned_N = bypass.table_NK.any(1)
-    return [torch.where(learned_N, bypass.idf_N, weights_N) for weights_N in ways]
+    return [torch.where(learned_N, bypass.weights_N, weights_N) for weights_N in ways]
 
 
 def _unevenness(counts_NK: Floats, counts_N: Floats) -> Floats:
@@ -203,9 +239,10 @@ def _gold(texts: EncodedTexts, labels: int, weights: Floats | None) -> tuple[Boo
     ]
 
 
-def _gather(weights_N: Tensor, labels: int, texts: EncodedTexts, weights: Floats | None) -> TextNgrams:
-    gold_BK, weights_BK = _gold(texts, labels, weights)
-    rows = [rows_of(hashes, len(weights_N)) for hashes in texts.ngrams()]
+def _gather(bypass: NgramBypass, weights_N: Tensor, texts: EncodedTexts, weights: Floats | None) -> TextNgrams:
+    gold_BK, weights_BK = _gold(texts, len(bypass.bias_K), weights)
+    keys_N = bypass.keys_N.numpy()
+    rows = [known_rows(hashes, keys_N) for hashes in texts.ngrams()]
     counts_B = torch.tensor([len(own) for own in rows])
     rows_F = torch.from_numpy(np.concatenate(rows))
     texts_F = torch.arange(len(rows), dtype=torch.int32).repeat_interleave(counts_B)

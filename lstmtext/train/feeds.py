@@ -30,6 +30,7 @@ from lstmtext.text.examples import (
     collate_sentences,
     collate_texts,
 )
+from lstmtext.text.lexical import Keys
 from lstmtext.text.tokenizer import BOUNDARY_ID
 
 LEAST_WINDOWS = 128
@@ -209,10 +210,12 @@ def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[St
             yield StreamBatch(_opened(stream.ids[np.maximum(places_BT, 0)], fresh_B), None, fresh_B)
 
 
-def text_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[TextExample, TextBatch]:
-    """The texts of a split."""
+def text_feed(
+    data: EncodedData, split: str, settings: Settings, keys_N: Keys | None = None
+) -> RecordFeed[TextExample, TextBatch]:
+    """The texts of a split, with the n-grams of these keys."""
     texts = data.texts(split)
-    return RecordFeed(texts, texts.lengths, collate_texts, settings)
+    return RecordFeed(texts, texts.lengths, partial(collate_texts, keys_N=keys_N), settings)
 
 
 def sentence_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[SentenceExample, SentenceBatch]:
@@ -239,9 +242,8 @@ def at_least(batches: list[Ints], least: int) -> list[Ints]:
 
 def train_feed(data: EncodedData, settings: Settings, rank: int = 0, size: int = 1) -> Feed:
     """The training batches of a dataset; a classifier's bypass is not trained by steps, so texts have no n-grams."""
-    without_ngrams = replace(settings, classify=replace(settings.classify, bypass=False))
     feeds: dict[str, Callable[[], Any]] = {
-        "classify": lambda: text_feed(data, "train", without_ngrams),
+        "classify": lambda: text_feed(data, "train", settings),
         "tag": lambda: sentence_feed(data, "train", settings),
         "generate": lambda: StreamFeed(data.stream("train").ids, settings),
     }

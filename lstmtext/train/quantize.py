@@ -21,6 +21,7 @@ from lstmtext.runtime.layers import Arrays, Precision
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.examples import StreamBatch
+from lstmtext.text.lexical import keys_in
 from lstmtext.train.feeds import sentence_feed, text_feed
 from lstmtext.train.validate import gold_of, label_scores, stream_scores, tag_scores
 
@@ -127,7 +128,7 @@ def graph_scores(engine: Runs, data: EncodedData, settings: Settings, head: Arra
 def _texts(engine: Runs, data: EncodedData, settings: Settings, head: Arrays) -> Scores:
     read = [
         (gold_of(batch, data, settings), engine.run(text_inputs(batch))[0])
-        for _, batch in text_feed(data, "validation", settings).ordered()
+        for _, batch in text_feed(data, "validation", settings, keys_in(head)).ordered()
     ]
     gold, logits = zip(*read, strict=True)
     return label_scores(data, settings, np.concatenate(gold), np.concatenate(logits), head.get("thresholds_K"))

@@ -44,7 +44,7 @@ def _texts(model: Model, data: EncodedData, settings: Settings) -> Scores:
     head = model.head
     assert isinstance(head, Classifier)
     encoder, bypass, gold = [], [], []
-    for _, batch in text_feed(data, "validation", settings).ordered():
+    for _, batch in text_feed(data, "validation", settings, head.keys).ordered():
         with torch.no_grad():
             encoding, _ = model.encode(batch)
             encoder_BK, bypass_BK = head(encoding, batch)

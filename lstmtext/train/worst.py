@@ -17,6 +17,7 @@ from lstmtext.runtime.engine import Chain
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.text.labels import join_labels
+from lstmtext.text.lexical import keys_in
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.quantize import stream_reader
 from lstmtext.train.validate import STREAM_ROWS, gold_of
@@ -48,7 +49,7 @@ def worst_records(data: EncodedData, bundle: Bundle, head: str, count: int = SHO
 def _texts(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -> Iterator[Miss]:
     """Texts of a wrong label, by the nats of the right one."""
     names, texts = data.labels.names, data.texts("validation")
-    for places, batch in text_feed(data, "validation", settings).ordered():
+    for places, batch in text_feed(data, "validation", settings, keys_in(head)).ordered():
         nats_BK = -log_softmax(engine.run(text_inputs(batch))[0])
         for place, gold, row_K in zip(places, batch.labels_B, nats_BK, strict=True):
             predicted = int(row_K.argmin())
@@ -62,7 +63,7 @@ def _texts(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -
 def _sets(data: EncodedData, settings: Settings, engine: Chain, head: Arrays) -> Iterator[Miss]:
     """Texts of wrong sets of labels, by the nats of the right one."""
     names, texts = data.labels.names, data.texts("validation")
-    for places, batch in text_feed(data, "validation", settings).ordered():
+    for places, batch in text_feed(data, "validation", settings, keys_in(head)).ordered():
         shares_BK = label_probabilities(engine.run(text_inputs(batch))[0], multi_label=True)
         gold_BK = gold_of(batch, data, settings).astype(bool)
         nats_B = nats_of_labels(shares_BK, gold_BK[:, : len(names)]).sum(1)

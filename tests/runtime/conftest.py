@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,9 +13,11 @@ from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.nn.model import Model, model_arrays
 from lstmtext.resolve import resolve_settings
 from lstmtext.runtime.export import export_graphs
+from lstmtext.text.lexical import keys_of, text_ngrams
 from lstmtext.text.tokenizer import Tokenizer
 
 LABELS = {"classify": ("bad", "fine", "good"), "tag": ("O", "B-X", "I-X", "B-Y", "I-Y"), "generate": ()}
+KNOWN = "Anna was in Oslo and the soup was good."
 SMALL = {
     "encoder.hidden_size": 12,
     "encoder.embedding_size": 7,
@@ -33,7 +36,7 @@ class Pair(NamedTuple):
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
-    return Tokenizer.train(["Anna was in Oslo and the soup was good."], resolve_settings("classify", flags=SMALL).text)
+    return Tokenizer.train([KNOWN], resolve_settings("classify", flags=SMALL).text)
 
 
 @pytest.fixture
@@ -45,12 +48,16 @@ def make_pair(tokenizer: Tokenizer, tmp_path: Path) -> Callable[..., Pair]:
         flags = SMALL | {key.replace("__", "."): value for key, value in settings.items()}
         resolved = resolve_settings(task, flags=flags)
         model = Model(task, resolved, vocabulary_size=tokenizer.size, labels=len(LABELS[task])).eval()
+        bypass = model.head.bypass if task == "classify" else None
+        if bypass is not None:
+            known = text_ngrams(KNOWN, resolved.classify.bypass_ngrams, resolved.classify.bypass_characters)
+            bypass.give_rows(np.unique(keys_of(known)))
         with torch.no_grad():
             for weights in (*model.parameters(), *model.buffers()):  # buffers too: tables, factors, shifts
                 if weights.is_floating_point():
                     weights.normal_(0.0, 0.4)
-            if "head.bypass.idf_N" in model.state_dict():
-                model.head.bypass.idf_N[0] = 0.0  # padding, as training leaves it
+            if bypass is not None:
+                bypass.weights_N[bypass.keys_N == 0] = 0.0  # rows that are free, as training leaves them
         arrays = model_arrays(model)
         encoder = {name.removeprefix("encoder."): a for name, a in arrays.items() if name.startswith("encoder.")}
         head = {name.removeprefix("head."): a for name, a in arrays.items() if name.startswith("head.")}

@@ -12,6 +12,7 @@ from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.runtime.layers import Layers
 from lstmtext.runtime.predictors import LanguagePredictor
 from lstmtext.text.examples import collate_sentences, collate_texts, sentence_examples, text_examples
+from lstmtext.text.lexical import keys_in
 
 TEXTS = ["", "Anna", "The soup was good.", "The room, in Oslo, was é \U0001f600 bad and " * 6, "x " * 40]
 ENCODERS = {
@@ -25,7 +26,8 @@ ODD = {"encoder__hidden_size": 37, "encoder__embedding_size": 19}
 def inputs_of(task, bundle, texts):
     settings = bundle.head()[1].settings
     if task == "classify":
-        return text_inputs(collate_texts(text_examples(bundle.tokenizer, texts, settings), settings))
+        keys_N = keys_in(bundle.head_arrays("own"))
+        return text_inputs(collate_texts(text_examples(bundle.tokenizer, texts, settings), settings, keys_N))
     sentences = sentence_examples(bundle.tokenizer, [text.split() for text in texts])
     return sentence_inputs(collate_sentences(sentences, settings))
 

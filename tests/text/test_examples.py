@@ -14,7 +14,7 @@ from lstmtext.text.examples import (
     text_examples,
 )
 from lstmtext.text.labels import Labels
-from lstmtext.text.lexical import FEATURES, rows_of, word_features
+from lstmtext.text.lexical import FEATURES, keys_of, known_rows, rows_of, text_ngrams, word_features
 from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID, Tokenizer
 
 TEXTS = ["The room was clean.", "Awful, cold soup!"] * 2
@@ -77,12 +77,15 @@ def test_of_an_endless_word_the_ends_are_read(tokenizer: Tokenizer):
 
 def test_a_batch_of_texts_holds_the_examples_and_padding(tokenizer: Tokenizer):
     examples = text_examples(tokenizer, ["room", "", "cold soup"], SETTINGS, [1, 0, 1])
-    batch = collate_texts(examples, SETTINGS)
+    known = text_ngrams("cold soup room", SETTINGS.classify.bypass_ngrams, SETTINGS.classify.bypass_characters)
+    keys_N = np.concatenate([[0, 0], np.unique(keys_of(known))]).astype(np.int32)
+    batch = collate_texts(examples, SETTINGS, keys_N)
     assert batch.labels_B.tolist() == [1, 0, 1]
+    assert [int((rows > 0).sum()) for rows in batch.ngrams_BF] == [len(example.ngrams) for example in examples]
     for ids, length, rows, example in zip(batch.ids_BT, batch.lengths_B, batch.ngrams_BF, examples, strict=True):
         assert ids[:length].tolist() == list(example.ids)
         assert (ids[length:] == PAD_ID).all()
-        own = rows_of(example.ngrams, 1024).tolist()
+        own = known_rows(example.ngrams, keys_N).tolist()
         assert rows.tolist() == own + [0] * (len(rows) - len(own))
 
 
@@ -101,6 +104,7 @@ def test_a_batch_of_sentences_holds_the_examples_and_padding(tokenizer: Tokenize
 def test_without_the_bypass_there_are_no_features(tokenizer: Tokenizer):
     bare = dataclasses.replace(SETTINGS, classify=ClassifySettings(bypass=False), tag=TagSettings(bypass=False))
     assert not collate_texts(text_examples(tokenizer, ["a b"], bare), bare).ngrams_BF.any()
+    assert not collate_texts(text_examples(tokenizer, ["a b"], SETTINGS), SETTINGS).ngrams_BF.any()
     assert collate_sentences(sentence_examples(tokenizer, [["a"]]), bare).features_BWF.shape == (1, 1, 0)
     assert collate_sentences(sentence_examples(tokenizer, [["a"]]), bare).tags_BW.tolist() == [[NO_TARGET]]
 

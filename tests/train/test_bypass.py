@@ -1,5 +1,6 @@
 """The classifier's bypass is logistic regression: the one of scikit-learn over the same numbers."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.resolve import resolve_settings
-from lstmtext.text.lexical import FEATURES, rows_of, word_features
+from lstmtext.text.lexical import FEATURES, keys_of, known_rows, rows_of, word_features
 from lstmtext.train import bypass as fitting
 from lstmtext.train.bypass import count_features, fit_bypass
 
-BUCKETS = 2048
+ROWS = 2048
 WORDS = ["good", "fine", "warm", "quick", "poor", "cold", "slow", "dull", "the", "soup", "room", "was", "and", "very"]
 
 
@@ -43,15 +44,23 @@ def splits(tmp_path: Path):
     return data.texts("train"), data.texts("validation")
 
 
-def tfidf(texts, idf_N: np.ndarray) -> np.ndarray:
-    counts = np.zeros((len(texts), BUCKETS))
-    for row, hashes in zip(counts, texts.ngrams(), strict=True):
-        np.add.at(row, rows_of(hashes, BUCKETS), 1.0)
-    return counts * idf_N / np.sqrt((counts * idf_N**2).sum(1, keepdims=True))
+def tfidf(texts, bypass: NgramBypass, weights_N: np.ndarray | None = None) -> np.ndarray:
+    weights_N = bypass.weights_N.numpy() if weights_N is None else weights_N
+    has_BN = np.zeros((len(texts), len(weights_N)))
+    for row, hashes in zip(has_BN, texts.ngrams(), strict=True):
+        row[known_rows(hashes, bypass.keys_N.numpy())] = 1.0
+    return has_BN * weights_N / np.sqrt((has_BN * weights_N**2).sum(1, keepdims=True))
+
+
+def with_rows(texts, rows: int = ROWS, labels: int = 3) -> NgramBypass:
+    """A bypass that has rows for the n-grams of some texts, and has learned nothing."""
+    bypass = NgramBypass(rows, labels)
+    bypass.give_rows(fitting._keys(texts, rows - 1, bypass.keys_N.numpy()))
+    return bypass
 
 
 def nats_of(bypass: NgramBypass, texts) -> float:
-    logits_BK = tfidf(texts, bypass.idf_N.numpy()) @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
+    logits_BK = tfidf(texts, bypass) @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
     logits_BK -= np.log(np.exp(logits_BK).sum(1, keepdims=True))
     return -float(logits_BK[np.arange(len(texts)), texts.labels].mean())
 
@@ -62,48 +71,84 @@ def test_the_solution_is_that_of_scikit_learn(splits, strength: float, monkeypat
     monkeypatch.setattr(fitting, "ITERATIONS", 300)
     monkeypatch.setattr(fitting, "TOLERANCE", 1e-12)
     train, validation = splits
-    bypass = NgramBypass(BUCKETS, 3)
+    bypass = NgramBypass(ROWS, 3)
     fit_bypass(bypass, train, validation)
-    idf_N = bypass.idf_N.numpy()
-    other = LogisticRegression(C=strength, tol=1e-8, max_iter=2000).fit(tfidf(train, idf_N), train.labels)
-    features = tfidf(validation, idf_N)
+    other = LogisticRegression(C=strength, tol=1e-8, max_iter=2000).fit(tfidf(train, bypass), train.labels)
+    features = tfidf(validation, bypass)
     logits_BK = features @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
     shares_BK = np.exp(logits_BK) / np.exp(logits_BK).sum(1, keepdims=True)
     np.testing.assert_allclose(shares_BK, other.predict_proba(features), atol=2e-3)
 
 
+def test_each_ngram_has_a_row_of_its_own_and_the_rarest_go_without(splits):
+    train, _ = splits
+    counts = Counter(key for hashes in train.ngrams() for key in keys_of(hashes).tolist())
+    for rows in (len(counts) + 1, len(counts) + 50, 40):
+        kept = with_rows(train, rows).keys_N.numpy()
+        free = rows - min(rows - 1, len(counts))
+        assert not kept[:free].any()
+        assert (np.diff(kept[free:]) > 0).all()
+        left = counts.keys() - {*kept.tolist()}
+        assert min(counts[key] for key in kept[free:].tolist()) >= max((counts[key] for key in left), default=0)
+
+
+def test_counting_in_parts_gives_the_same_rows(splits, monkeypatch):
+    train, _ = splits
+    whole = with_rows(train, 60).keys_N
+    monkeypatch.setattr(fitting, "CHUNK", 50)
+    assert torch.equal(with_rows(train, 60).keys_N, whole)
+    monkeypatch.setattr(fitting, "MOST_COUNTED", 200)  # what is rare may be lost, what is frequent not
+    assert len({*with_rows(train, 60).keys_N.tolist()} & {*whole.tolist()}) > 50
+
+
+def test_what_was_learned_moves_with_its_ngram_and_new_ones_take_what_is_free(splits):
+    train, validation = splits
+    known = np.unique(keys_of(next(iter(validation.ngrams()))))[:10]
+    bypass = NgramBypass(40, 3)
+    bypass.give_rows(known)
+    bypass.table_NK[-10:] = torch.arange(30.0).view(10, 3) + 1
+    bypass.weights_N[-10:] = torch.arange(10.0) + 1
+    bypass.give_rows(fitting._keys(train, 39, bypass.keys_N.numpy()))
+    rows = np.searchsorted(bypass.keys_N.numpy(), known)
+    assert (bypass.keys_N.numpy()[rows] == known).all()
+    assert torch.equal(bypass.table_NK[rows], torch.arange(30.0).view(10, 3) + 1)
+    assert torch.equal(bypass.weights_N[rows], torch.arange(10.0) + 1)
+    assert (int((bypass.keys_N > 0).sum()), int(bypass.table_NK.any(1).sum())) == (39, 10)
+
+
 def test_ngrams_weigh_more_the_more_unevenly_they_are_spread(splits):
     train, _ = splits
-    plain_N, uneven_N = (ways.numpy() for ways in fitting._ways_to_weigh(NgramBypass(BUCKETS, 3), train))
-    has_BN = tfidf(train, np.ones(BUCKETS)) > 0
+    bypass = with_rows(train)
+    plain_N, uneven_N = (ways.numpy() for ways in fitting._ways_to_weigh(bypass, train))
+    taken_N = bypass.keys_N.numpy() > 0
+    has_BN = tfidf(train, bypass, np.ones(ROWS)) > 0
     counts_N = has_BN.sum(0)
-    np.testing.assert_allclose(plain_N[1:], (np.log((1 + len(train)) / (1 + counts_N)) + 1)[1:], rtol=1e-5)
+    np.testing.assert_allclose(plain_N, (np.log((1 + len(train)) / (1 + counts_N)) + 1) * taken_N, rtol=1e-5)
     ratios_KN = []
     for label in range(3):
         shares_N, others_N = (1 + has_BN[of].sum(0) for of in (train.labels == label, train.labels != label))
         ratios_KN.append(np.abs(np.log((shares_N / shares_N.sum()) / (others_N / others_N.sum()))))
     np.testing.assert_allclose(uneven_N, plain_N * np.max(ratios_KN, axis=0), rtol=1e-4, atol=1e-6)
-    assert plain_N[0] == uneven_N[0] == 0.0, "padding"
 
 
 def test_what_was_learned_weighs_what_it_did_and_the_rest_by_the_new_texts(splits):
     train, _ = splits
-    fresh, old = NgramBypass(BUCKETS, 3), NgramBypass(BUCKETS, 3)
-    learned_N = torch.zeros(BUCKETS, dtype=torch.bool)
-    learned_N[torch.from_numpy(rows_of(next(iter(train.ngrams())), BUCKETS)).long()[:20]] = True
+    fresh, old = with_rows(train), with_rows(train)
+    learned_N = torch.zeros(ROWS, dtype=torch.bool)
+    learned_N[-20:] = True
     old.table_NK[learned_N, 1] = -1.0
-    old.idf_N.fill_(7.0)
+    old.weights_N.fill_(7.0)
     for way_N, wanted_N in zip(*(fitting._ways_to_weigh(own, train) for own in (old, fresh)), strict=True):
         assert torch.equal(way_N, torch.where(learned_N, 7.0, wanted_N))
 
 
 def test_the_way_to_weigh_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
     train, validation = splits
-    plain_N, uneven_N = fitting._ways_to_weigh(NgramBypass(BUCKETS, 3), train)
+    plain_N, uneven_N = fitting._ways_to_weigh(with_rows(train), train)
 
     def chosen(*ways: torch.Tensor) -> NgramBypass:
         monkeypatch.setattr(fitting, "_ways_to_weigh", lambda *_: list(ways))
-        bypass = NgramBypass(BUCKETS, 3)
+        bypass = NgramBypass(ROWS, 3)
         fit_bypass(bypass, train, validation)
         return bypass
 
@@ -113,7 +158,7 @@ def test_the_way_to_weigh_is_the_one_that_suits_the_validation_data(splits, monk
     better = alone[int(nats[1] < nats[0])]
     for ways in ((plain_N, uneven_N), (uneven_N, plain_N)):
         both = chosen(*ways)
-        assert torch.equal(both.idf_N, better.idf_N)
+        assert torch.equal(both.weights_N, better.weights_N)
         assert torch.equal(both.table_NK, better.table_NK)
 
 
@@ -124,7 +169,7 @@ def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypat
 
     def nats(strengths: tuple[float, ...]) -> float:
         monkeypatch.setattr(fitting, "STRENGTHS", strengths)
-        bypass = NgramBypass(BUCKETS, 3)
+        bypass = NgramBypass(ROWS, 3)
         fit_bypass(bypass, train, validation)
         return nats_of(bypass, validation)
 

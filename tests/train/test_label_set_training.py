@@ -12,7 +12,7 @@ from lstmtext.decoding.label_sets import THRESHOLDS, best_thresholds
 from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import multi_hot
-from lstmtext.text.lexical import rows_of
+from lstmtext.text.lexical import known_rows
 from lstmtext.train import bypass as fitting
 from lstmtext.train.bypass import fit_bypass
 from lstmtext.train.validate import fit_set_factors, fit_thresholds
@@ -60,9 +60,9 @@ def test_the_ngrams_are_one_regression_for_each_label(tmp_path, monkeypatch, bal
     fit_bypass(bypass, texts, data.texts("validation"), weights)
     counts = np.zeros((len(texts), BUCKETS))
     for row, hashes in zip(counts, texts.ngrams(), strict=True):
-        np.add.at(row, rows_of(hashes, BUCKETS), 1.0)
-    idf_N = bypass.idf_N.numpy()
-    features = counts * idf_N / np.sqrt((counts * idf_N**2).sum(1, keepdims=True))
+        np.add.at(row, known_rows(hashes, bypass.keys_N.numpy()), 1.0)
+    weights_N = bypass.weights_N.numpy()
+    features = counts * weights_N / np.sqrt((counts * weights_N**2).sum(1, keepdims=True))
     logits = features @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
     for k, has in enumerate(has_of(texts, 3).T):
         other = LogisticRegression(C=5.0, tol=1e-9, max_iter=5000, class_weight="balanced" if balanced else None)

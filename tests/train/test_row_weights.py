@@ -16,7 +16,7 @@ from lstmtext.nn.model import Model
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import fit_training
 from lstmtext.text.examples import collate_texts
-from lstmtext.text.lexical import rows_of
+from lstmtext.text.lexical import known_rows
 from lstmtext.train import bypass as fitting
 from lstmtext.train.bypass import fit_bypass
 from tests.conftest import THINGS, TINY, reviews_csv
@@ -65,9 +65,9 @@ def test_the_ngrams_weigh_texts_as_scikit_learn_does(tmp_path, monkeypatch):
     fit_bypass(bypass, texts, data.texts("validation"), weights_K)
     counts = np.zeros((len(texts), BUCKETS))
     for row, hashes in zip(counts, texts.ngrams(), strict=True):
-        np.add.at(row, rows_of(hashes, BUCKETS), 1.0)
-    idf_N = bypass.idf_N.numpy()
-    features = counts * idf_N / np.sqrt((counts * idf_N**2).sum(1, keepdims=True))
+        np.add.at(row, known_rows(hashes, bypass.keys_N.numpy()), 1.0)
+    weights_N = bypass.weights_N.numpy()
+    features = counts * weights_N / np.sqrt((counts * weights_N**2).sum(1, keepdims=True))
     # Logits of v and -v have a penalty of v squared; one logit of 2 v, as there, of 2 v squared.
     model = LogisticRegression(C=2 * 5.0, tol=1e-9, max_iter=5000)
     model.fit(features, texts.labels, texts.weights * weights_K[texts.labels])
@@ -125,7 +125,9 @@ def test_unevenness_counts_a_row_of_two_as_two_rows(tmp_path):
     ):
         (tmp_path / name).mkdir()
         texts = data_of(tmp_path / name, rows)[0].texts("train")
-        plain_N, uneven_N = fitting._ways_to_weigh(NgramBypass(BUCKETS, 2), texts)
-        found.append((uneven_N / plain_N)[1:])
+        bypass = NgramBypass(BUCKETS, 2)
+        bypass.give_rows(fitting._keys(texts, BUCKETS - 1, bypass.keys_N.numpy()))
+        plain_N, uneven_N = fitting._ways_to_weigh(bypass, texts)
+        found.append((uneven_N / plain_N)[bypass.keys_N > 0])
     assert torch.allclose(*found, atol=1e-5)
     assert len(found[0].unique()) > 2

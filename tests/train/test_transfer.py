@@ -13,6 +13,7 @@ from lstmtext.data.plan import DataRequest
 from lstmtext.nn.model import model_arrays
 from lstmtext.resolve import resolve_settings
 from lstmtext.runtime.export import Graphs, export_graphs
+from lstmtext.text.lexical import keys_of, text_ngrams
 from lstmtext.train.changes import changes
 from lstmtext.train.feeds import sentence_feed, stream_windows, text_feed
 from lstmtext.train.job import TrainRequest
@@ -65,17 +66,23 @@ def test_a_classifier_begins_as_it_was(going_on, classify_bundle):
     assert job.head == "labels"
     old, head = load_bundle(classify_bundle).head_arrays("labels"), model.state_dict()
     assert (head["head.output.weight"].numpy()[:2] == old["output.weight"]).all()
-    learned_N = old["bypass.table_NK"].any(1)
-    assert (head["head.bypass.idf_N"].numpy() == old["bypass.idf_N"])[learned_N].all()
-    assert 0 < learned_N.sum() < len(learned_N)
-    occurring = np.zeros(len(old["bypass.table_NK"]), dtype=bool)
-    for _, batch in text_feed(job.data, "train", job.settings).ordered():
-        occurring[batch.ngrams_BF] = True
-    known = old["bypass.table_NK"].any(1)
-    assert (known & ~occurring).sum() > 20
-    kept = head["head.bypass.table_NK"].numpy()[~occurring, :2]
-    assert np.array_equal(kept, old["bypass.table_NK"][~occurring])  # what new texts do not have is not forgotten
-    assert not np.array_equal(head["head.bypass.table_NK"].numpy()[occurring, :2], old["bypass.table_NK"][occurring])
+    own = {name: head[f"head.bypass.{name}"].numpy() for name in ("keys_N", "table_NK", "weights_N")}
+    was = {name: old[f"bypass.{name}"] for name in own}
+    rows = np.searchsorted(own["keys_N"], was["keys_N"][was["keys_N"] > 0])
+    learned = was["table_NK"][was["keys_N"] > 0].any(1)
+    assert (own["keys_N"][rows] == was["keys_N"][was["keys_N"] > 0]).all()
+    assert (own["weights_N"][rows] == was["weights_N"][was["keys_N"] > 0])[learned].all()
+    new = keys_of(text_ngrams("odd", 1))
+    assert own["table_NK"][np.searchsorted(own["keys_N"], new), 2].all()
+    assert not np.isin(new, was["keys_N"]).any()
+    occurring = np.unique(np.concatenate([keys_of(hashes) for hashes in job.data.texts("train").ngrams()]))
+    absent = ~np.isin(own["keys_N"][rows], occurring) & learned
+    assert absent.sum() > 20
+    before = was["table_NK"][was["keys_N"] > 0]
+    assert np.array_equal(
+        own["table_NK"][rows][absent, :2], before[absent]
+    )  # what new texts do not have is not forgotten
+    assert not np.array_equal(own["table_NK"][rows][~absent, :2], before[~absent])
 
 
 def test_a_tagger_begins_as_it_was(going_on, tag_bundle):

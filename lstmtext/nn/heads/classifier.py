@@ -20,26 +20,44 @@ from lstmtext.nn.tensors import tensor
 from lstmtext.text.arrays import Floats
 from lstmtext.text.examples import TextBatch, multi_hot
 from lstmtext.text.labels import THRESHOLD
-from lstmtext.text.lexical import SHORTEST
+from lstmtext.text.lexical import SHORTEST, Keys
 
 
 class NgramBypass(nn.Module):
     """Logits of texts from the rows of their n-grams; buffers, for no gradient step moves them."""
 
-    def __init__(self, buckets: int, labels: int) -> None:
+    def __init__(self, rows: int, labels: int) -> None:
         super().__init__()
+        self.keys_N: Tensor
         self.table_NK: Tensor
         self.bias_K: Tensor
-        self.idf_N: Tensor
-        self.register_buffer("table_NK", torch.zeros(buckets, labels))
+        self.weights_N: Tensor
+        self.register_buffer("keys_N", torch.zeros(rows, dtype=torch.int32))
+        """Which n-gram has each row, in ascending order; 0 for rows that are free, the first among them."""
+        self.register_buffer("table_NK", torch.zeros(rows, labels))
         self.register_buffer("bias_K", torch.zeros(labels))
-        self.register_buffer("idf_N", torch.ones(buckets))
-        """What each n-gram weighs, 0 for padding; `train.bypass` multiplies frequencies with more where that helps."""
-        self.idf_N[0] = 0.0
+        self.register_buffer("weights_N", torch.zeros(rows))
+        """What each n-gram weighs."""
+
+    def give_rows(self, keys: Keys) -> None:
+        """Let n-grams of these keys, which ascend, have the last rows; what a row holds moves with its n-gram.
+
+        All that have a row so far must be among them, and one row stays free: padding.
+        """
+        assert len(keys) < len(self.keys_N), "the first row is for padding"
+        keys_N = np.zeros(len(self.keys_N), dtype=np.int32)
+        keys_N[len(keys_N) - len(keys) :] = keys
+        held = np.flatnonzero(self.keys_N.numpy())
+        rows = np.searchsorted(keys_N, self.keys_N.numpy()[held])
+        for tensor_N in (self.table_NK, self.weights_N):
+            moved = torch.zeros_like(tensor_N)
+            moved[rows] = tensor_N[held]
+            tensor_N.copy_(moved)
+        self.keys_N.copy_(torch.from_numpy(keys_N))
 
     def forward(self, ngrams_BF: Tensor) -> Tensor:
         """Logits, [B, K]."""
-        weights_BF = self.idf_N[ngrams_BF]
+        weights_BF = self.weights_N[ngrams_BF]
         lengths_B1 = weights_BF.square().sum(1, keepdim=True).sqrt().clamp_min(SHORTEST)
         rows_BFK = F.embedding(ngrams_BF, self.table_NK)
         return self.bias_K + (rows_BFK * (weights_BF / lengths_B1)[:, :, None]).sum(1)
@@ -85,6 +103,11 @@ class Classifier(nn.Module):
         encoder_BK, bypass_BK = self.forward(encoding, batch)
         answer_BK = encoder_BK * self.factors[0]
         return answer_BK if bypass_BK is None else answer_BK + bypass_BK * self.factors[1]
+
+    @property
+    def keys(self) -> Keys | None:
+        """Keys of the n-grams that the bypass knows, where there is one."""
+        return None if self.bypass is None else self.bypass.keys_N.cpu().numpy()
 
     def count(self, batch: TextBatch) -> float:
         """Summed weights of the texts of a batch, each times its label's, or the mean of all labels' no or yes."""
