@@ -32,12 +32,12 @@ LANGUAGE_MODEL = """--task generate --encoder none --epochs 1 --budget 110m
     --set encoder.embedding_size=256 --set generate.rows=32 --set generate.window=64 --set generate.negatives=768
     --set train.learning_rate=3e-3 --set train.validations_per_epoch=4"""
 TOGETHER = """--encoder lm --epochs 4 --budget 42m --set train.mixing=0.4 --set train.validations_per_epoch=2
-    --set classify.bypass_buckets=262144 --set tag.bypass_buckets=131072
+    --set classify.bypass_rows=262144 --set tag.bypass_rows=131072
     --set encoder.embedding_dropout=0.1 --set transfer.unfreeze=0.1 --set export.weights=int8"""
 ANEW = {
-    "sentiment": "--epochs 1 --set train.validations_per_epoch=4 --set classify.bypass_buckets=262144",
-    "upos": "--epochs 5 --set tag.bypass_buckets=262144",
-    "ner": "--epochs 8 --set tag.bypass_buckets=131072",
+    "sentiment": "--epochs 1 --set train.validations_per_epoch=4 --set classify.bypass_rows=262144",
+    "upos": "--epochs 5 --set tag.bypass_rows=262144",
+    "ner": "--epochs 8 --set tag.bypass_rows=131072",
 }
 """Heads that are trained once more, each alone on the encoder as it is then: dev has each of them better for it. The
 language model would gain less than a hundredth of a nat."""

@@ -64,13 +64,14 @@ class ClassifySettings:
     dropout: float = bounded(0.4, 0.0, 0.95)
     """Dropout of the pooled vector."""
     bypass: bool = True
-    """Add a linear model of hashed n-grams, of words and of characters inside words, to the encoder's answer."""
+    """Add a linear model of n-grams, of words and of characters inside words, to the encoder's answer."""
     bypass_ngrams: int = bounded(2, 1, 5)
     """Longest word n-gram of the bypass."""
     bypass_characters: int = bounded(5, 0, 10)
     """Longest n-gram of characters inside words that the bypass has, beside those of one less; 0 for none."""
-    bypass_buckets: int = bounded(0, 0, 1 << 26)
-    """Rows of the bypass's hash table; 0 lets the number of words decide."""
+    bypass_rows: int = bounded(0, 0, 1 << 26)
+    """Rows of the bypass's table: one for padding, the others for the n-grams of the most training texts; 0 lets the
+    number of words decide."""
     multi_label: bool = False
     """Whether a text may have any number of labels: none, one or several. Each is a question of its own then."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
@@ -90,7 +91,7 @@ class TagSettings:
     """Dropout of a word's joined states."""
     bypass: bool = True
     """Add a linear model of hashed word, prefix, suffix and shape of the word and its neighbours, and their pairs."""
-    bypass_buckets: int = bounded(0, 0, 1 << 26)
+    bypass_rows: int = bounded(0, 0, 1 << 26)
     """Rows of the bypass's hash table; 0 lets the number of words decide."""
     bypass_least: int = bounded(2, 1, 1_000_000)
     """Features that occur less often in the training words are left out: once says nothing of new text."""

@@ -16,8 +16,8 @@ BATCH_TOKENS = (256, 4096)
 EPOCHS = (3, 30)
 ROWS = (4, 32)
 LEAST_ROWS = 2
-"""Of a hash table: one for padding, one for everything."""
-BUCKETS = (1 << 12, 1 << 20)
+"""Of a table of n-grams or features: one for padding, one for everything."""
+TABLE_ROWS = (1 << 12, 1 << 20)
 """With one row for two features or more, collisions cost EWT 0.3 points of accuracy."""
 WIDTHS: dict[WeightPrecision, int] = {"float32": 4, "float16": 2, "int8": 1}
 """Bytes of a weight."""
@@ -33,7 +33,7 @@ def fit_vocabulary(text: TextSettings, characters: int) -> TextSettings:
 
 
 def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) -> Settings:
-    """Batch size, rows, epochs and hash tables for a training set of so many tokens, and data of so many words."""
+    """Batch size, rows, epochs and sizes of tables for a training set of so many tokens, and data of so many words."""
     train, generate = settings.train, settings.generate
     batch = train.batch_tokens or _between(tokens // STEPS_PER_PASS, *BATCH_TOKENS)
     rows = generate.rows or _between(tokens // (STEPS_PER_PASS * generate.window), *ROWS)
@@ -41,14 +41,14 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
     epochs = train.epochs
     if not epochs and not train.budget:
         epochs = _between(round(STEPS[task] * step / max(1, tokens)), *EPOCHS)
-    buckets = _between(1 << (2 * words).bit_length(), *BUCKETS)
-    classify, tag = (max(LEAST_ROWS, own.bypass_buckets or buckets) for own in (settings.classify, settings.tag))
+    table = _between(1 << (2 * words).bit_length(), *TABLE_ROWS)
+    classify, tag = (max(LEAST_ROWS, own.bypass_rows or table) for own in (settings.classify, settings.tag))
     return replace(
         settings,
         train=replace(train, batch_tokens=batch, epochs=epochs),
         generate=replace(generate, rows=rows),
-        classify=replace(settings.classify, bypass_buckets=classify),
-        tag=replace(settings.tag, bypass_buckets=tag),
+        classify=replace(settings.classify, bypass_rows=classify),
+        tag=replace(settings.tag, bypass_rows=tag),
     )
 
 

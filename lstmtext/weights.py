@@ -1,8 +1,9 @@
 """Named arrays on disk: safetensors, in single, half or eight-bit precision, without the rows of a table that are zero.
 
-Most rows of a hash table stand for no feature of the training data. A table of which that is true is written as its
-other rows and their numbers; its length stands in the header; In eight bits, a wide matrix is written as whole numbers
-and a scale for each row, and everything else in half precision. Reading gives the same array again.
+Many rows of a table stand for no n-gram or feature of the training data. A table of which that is true of most is
+written as its other rows and their numbers; its length stands in the header. In eight bits, a wide matrix is written as
+whole numbers and a scale for each row, and everything else in half precision. Arrays of whole numbers stay as they are.
+Reading gives the same array again.
 Letters: N rows of a table, M rows that are written, K columns.
 """
 
@@ -24,7 +25,7 @@ SCALES = ".scales"
 LENGTHS = "lengths"
 """Key of the header, for the whole lengths of such tables, as JSON."""
 TABLE = ".table_NK"
-"""Ends the name of a hash table."""
+"""Ends the name of a table of n-grams or features."""
 WEIGHTS = ".weights_N"
 """Ends the name of what its rows are multiplied with, where there is such."""
 LEAST_ROWS = 1024
@@ -63,12 +64,12 @@ def rounded(arrays: Mapping[str, Floats], precision: WeightPrecision) -> dict[st
 
 
 def filled_rows(arrays: Mapping[str, Floats]) -> int:
-    """How many rows of hash tables are not zero."""
+    """How many rows of tables are not zero."""
     return sum(int(np.count_nonzero(array.any(1))) for name, array in arrays.items() if name.endswith(TABLE))
 
 
 def pruned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
-    """Arrays whose hash tables are zero but for so many rows, those of the largest norm (Joulin et al., 2016).
+    """Arrays whose tables are zero but for so many rows, those of the largest norm (Joulin et al., 2016).
 
     Where rows are multiplied with something as they are read, it is the norm of the product.
     """

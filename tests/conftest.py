@@ -25,8 +25,8 @@ SETTINGS = {
     "encoder.hidden_size": 16,
     "encoder.embedding_size": 8,
     "text.vocabulary_size": 320,
-    "classify.bypass_buckets": 1024,
-    "tag.bypass_buckets": 1024,
+    "classify.bypass_rows": 1024,
+    "tag.bypass_rows": 1024,
     "generate.rows": 2,
     "generate.window": 16,
 }

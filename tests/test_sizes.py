@@ -25,7 +25,7 @@ def test_more_tokens_get_larger_batches_and_fewer_passes(task):
 
 def test_what_the_user_gave_is_kept():
     given = ["train.epochs=7", "train.batch_tokens=99", "generate.rows=3", "text.vocabulary_size=321"]
-    given += ["classify.bypass_buckets=5000", "tag.bypass_buckets=6000"]
+    given += ["classify.bypass_rows=5000", "tag.bypass_rows=6000"]
     settings = resolve_settings("generate", assignments=given)
     assert fit_training(settings, "generate", 10**6, 10**6) == settings
     assert fit_vocabulary(settings.text, 10**6) == settings.text

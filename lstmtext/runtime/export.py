@@ -75,8 +75,8 @@ def export_bundle(
 ) -> list[str]:
     """Replace all graphs of a bundle by such of the given precision; what became of the heads that `rows` names.
 
-    Without a precision, each has that which it had. Of their hash tables, so many rows are kept, in weights and graph.
-    Of a head that is dropped, nothing is. The card keeps what people wrote into it.
+    Without a precision, each has that which it had. Of their tables of n-grams or features, so many rows are kept, in
+    weights and graph. Of a head that is dropped, nothing is. The card keeps what people wrote into it.
     """
     left = {name: own for name, own in bundle.info.heads.items() if name not in dropped}
     info, encoder, said = replace(bundle.info, heads=left), bundle.encoder_arrays(), []

@@ -82,7 +82,7 @@ class Layers:
         return scales_V1, names
 
     def lookup(self, table_NK: Floats, places: str) -> str:
-        """Rows of a table at places of any shape, [..., K]; rows of zeros, as most of a hash table, are left out.
+        """Rows of a table at places of any shape, [..., K]; rows of zeros, as most are of features, are left out.
 
         In int8 the numbers have half precision.
         """

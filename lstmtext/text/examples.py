@@ -141,7 +141,7 @@ def collate_sentences(
     features_BWF = np.zeros((*first_BW.shape, FEATURES if settings.tag.bypass else 0), dtype=np.int64)
     if settings.tag.bypass:
         hashes = hashes_of(examples) if hashes is None else hashes
-        features_BWF[real_places(words_B, width)] = rows_of(hashes, settings.tag.bypass_buckets)
+        features_BWF[real_places(words_B, width)] = rows_of(hashes, settings.tag.bypass_rows)
     return SentenceBatch(
         ids_BT=pad(rows),
         lengths_B=lengths_of(rows),

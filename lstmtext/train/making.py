@@ -72,7 +72,7 @@ def _make(job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, shar
         if model.language is not None and language:
             load_arrays(model.language, bundle.head_arrays(language[0][0]), place=bundle.folder)
     if isinstance(model.head, Tagger) and model.head.bypass is not None:
-        counts_N = count_features(data.sentences("train"), settings.tag.bypass_buckets)
+        counts_N = count_features(data.sentences("train"), settings.tag.bypass_rows)
         learned_N = counts_N >= settings.tag.bypass_least
         if before is not None:
             learned_N |= before.arrays["bypass.table_NK"].any(1)

@@ -21,8 +21,8 @@ from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.labels import Labels
 
 HEAD_SHAPES: dict[TaskName, tuple[str, ...]] = {
-    "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_buckets"),
-    "tag": ("bypass", "bypass_buckets"),
+    "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_rows"),
+    "tag": ("bypass", "bypass_rows"),
     "generate": (),
 }
 """Settings that decide the shapes of a head's weights and what they stand for."""

@@ -24,7 +24,7 @@ class Limits:
     weigh: bool = False
     """Whether classes count alike is searched too."""
     sizes: bool = False
-    """Whether the sizes of hash tables are searched too, as bundles must be small."""
+    """Whether the sizes of tables of n-grams or features are searched too, as bundles must be small."""
 
 
 def suggested(trial: "Trial", task: TaskName, settings: Settings, limits: Limits) -> dict[str, Setting]:
@@ -33,7 +33,7 @@ def suggested(trial: "Trial", task: TaskName, settings: Settings, limits: Limits
     if limits.weigh and task == "classify":
         chosen["classify.class_weight"] = trial.suggest_categorical("classify.class_weight", ["none", "balanced"])
     if limits.sizes and task != "generate":
-        name = f"{task}.bypass_buckets"
+        name = f"{task}.bypass_rows"
         chosen[name] = trial.suggest_categorical(name, [1 << bits for bits in range(9, 21)])
     return {name: value for name, value in chosen.items() if name not in limits.fixed}
 

@@ -21,7 +21,7 @@ def wide(run_here, classify_bundle, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wide")
     (folder / "classes.conll").write_text(classes_conll(), encoding="utf-8")
     words = ["train", folder / "classes.conll", "--add-to", classify_bundle, "-o", folder / "one", "--head", "upos"]
-    done = run_here(*words, *QUICK, "--set", "tag.bypass_buckets=512")
+    done = run_here(*words, *QUICK, "--set", "tag.bypass_rows=512")
     assert done.code == 0, done.err
     words = ["train", data / "entities.conll", "--add-to", folder / "one", "-o", folder / "two", "--head", "ner"]
     done = run_here(*words, *QUICK)

@@ -19,7 +19,7 @@ from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import NO_TARGET, collate_texts, multi_hot
 from tests.data.files import complaint, written
 
-SMALL = ["text.vocabulary_size=300", "classify.bypass_buckets=512"]
+SMALL = ["text.vocabulary_size=300", "classify.bypass_rows=512"]
 
 
 def cells(path: Path, *, several: bool = True) -> list[str | None]:

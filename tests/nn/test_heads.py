@@ -17,7 +17,7 @@ from lstmtext.text.tokenizer import Tokenizer
 
 TEXTS = ["good film", "bad film", "a very good and long book indeed", "bad", "not good at all", ""]
 SMALL = [
-    "encoder.hidden_size=12", "encoder.embedding_size=10", "classify.bypass_buckets=1024", "tag.bypass_buckets=1024",
+    "encoder.hidden_size=12", "encoder.embedding_size=10", "classify.bypass_rows=1024", "tag.bypass_rows=1024",
     "encoder.input_dropout=0", "encoder.output_dropout=0", "classify.dropout=0", "tag.dropout=0",
     "tag.bypass_dropout=0",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from lstmtext.text.tokenizer import Tokenizer
 TEXTS = ["good film", "bad film", "a very good and long book indeed", "bad", "not good at all", ""]
 SETS = [(0, 2), (1,), (), (0, 1, 2), (2,), ()]
 SMALL = [
-    "encoder.hidden_size=12", "encoder.embedding_size=10", "classify.bypass_buckets=1024", "encoder.input_dropout=0",
+    "encoder.hidden_size=12", "encoder.embedding_size=10", "classify.bypass_rows=1024", "encoder.input_dropout=0",
     "encoder.output_dropout=0", "encoder.embedding_dropout=0", "classify.dropout=0", "classify.multi_label=true",
 ]  # fmt: skip
 

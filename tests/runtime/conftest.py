@@ -22,8 +22,8 @@ SMALL = {
     "encoder.hidden_size": 12,
     "encoder.embedding_size": 7,
     "text.vocabulary_size": 300,
-    "classify.bypass_buckets": 1024,
-    "tag.bypass_buckets": 1024,
+    "classify.bypass_rows": 1024,
+    "tag.bypass_rows": 1024,
 }
 
 

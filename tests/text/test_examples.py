@@ -20,8 +20,8 @@ from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID, Tokenizer
 TEXTS = ["The room was clean.", "Awful, cold soup!"] * 2
 SETTINGS = Settings(
     text=TextSettings(max_tokens=8),
-    classify=ClassifySettings(bypass_buckets=1024),
-    tag=TagSettings(bypass_buckets=1024),
+    classify=ClassifySettings(bypass_rows=1024),
+    tag=TagSettings(bypass_rows=1024),
 )
 
 

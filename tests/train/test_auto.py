@@ -14,7 +14,7 @@ from lstmtext.train.job import FROM_SCRATCH, TrainRequest
 from lstmtext.train.ranks import ALONE
 
 QUICK = ["--threads", "1", "--epochs", "1", "--set", "train.precision=float32", "--set", "train.report=false"]
-BUCKETS = ["--set", "classify.bypass_buckets=1024", "--set", "tag.bypass_buckets=1024"]
+FEW_ROWS = ["--set", "classify.bypass_rows=1024", "--set", "tag.bypass_rows=1024"]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def begins_as(bundle, english):
 
 @pytest.mark.parametrize("name", ["reviews.csv", "entities.conll", "prose.txt"])
 def test_text_like_its_own_starts_from_it(run_here, data, english, tmp_path, name):
-    done = run_here("train", data / name, "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    done = run_here("train", data / name, "-o", tmp_path / "out", *QUICK, *FEW_ROWS)
     assert done.code == 0, done.err
     assert "starts from the English encoder that comes with lstmtext: its tokenizer reads " in done.err
     assert f"of {english} goes on" in done.err
@@ -59,7 +59,7 @@ def test_other_text_starts_anew(run_here, english, tmp_path):
 )
 def test_what_was_asked_for_goes_first(run_here, data, english, tmp_path, words, said):
     small = ["--set", "encoder.embedding_size=8"] if words[0] == "--set" else []
-    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", *QUICK, *BUCKETS, *words, *small)
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", *QUICK, *FEW_ROWS, *words, *small)
     assert done.code == 0, done.err
     assert (f"starts anew: the English encoder {said}" if said else "training") in done.err
     assert said or "starts" not in done.err
@@ -79,14 +79,14 @@ def labelled(monkeypatch, tmp_path, classify_bundle):
 def test_its_encoder_alone_is_taken_though_labels_have_the_same_names(run_here, labelled, tmp_path, words):
     rows = "text,label\n" + "The room was odd.,mixed\nThe soup was poor.,negative\n" * 8
     (tmp_path / "new.csv").write_text(rows, encoding="utf-8")
-    done = run_here("train", tmp_path / "new.csv", "-o", tmp_path / "out", *QUICK, *BUCKETS, *words)
+    done = run_here("train", tmp_path / "new.csv", "-o", tmp_path / "out", *QUICK, *FEW_ROWS, *words)
     assert done.code == 0, done.err
     assert begins_as(tmp_path / "out", labelled)
     assert load_bundle(tmp_path / "out").head()[1].labels == ("mixed", "negative")
 
 
 def test_its_head_goes_on_where_that_is_asked_for(run_here, data, labelled, tmp_path):
-    words = ["--set", "transfer.head=keep", *QUICK, *BUCKETS]
+    words = ["--set", "transfer.head=keep", *QUICK, *FEW_ROWS]
     done = run_here("train", data / "reviews.csv", "-o", tmp_path / "out", *words)
     assert done.code == 0, done.err
     assert "the whole of" in done.err
@@ -96,7 +96,7 @@ def test_weights_of_rows_are_for_the_heads_that_have_them(run_here, data, englis
     rows = "text,label,count\n" + "The room was odd.,bad,1\nThe soup was good.,fine,2\n" * 8
     (tmp_path / "rows.csv").write_text(rows, encoding="utf-8")
     together = ["--task-data", f"mood={tmp_path / 'rows.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
-    done = run_here("train", *together, "--weight-column", "count", "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    done = run_here("train", *together, "--weight-column", "count", "-o", tmp_path / "out", *QUICK, *FEW_ROWS)
     assert done.code == 0, done.err
 
 
@@ -121,14 +121,14 @@ def test_no_data_are_said_to_be_none(run_here, english, tmp_path):
 
 
 def test_rates_are_tried_from_it(run_here, data, english):
-    done = run_here("train", data / "reviews.csv", "--find-lr", *QUICK[:2], *BUCKETS)
+    done = run_here("train", data / "reviews.csv", "--find-lr", *QUICK[:2], *FEW_ROWS)
     assert done.code == 0, done.err
     assert "starts from the English encoder" in done.err
 
 
 def test_several_heads_start_from_it_too(run_here, data, english, tmp_path):
     together = ["--task-data", f"mood={data / 'reviews.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
-    done = run_here("train", *together, "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    done = run_here("train", *together, "-o", tmp_path / "out", *QUICK, *FEW_ROWS)
     assert done.code == 0, done.err
     assert done.err.count("starts from the English encoder") == 1
     assert begins_as(tmp_path / "out", english)
@@ -147,7 +147,7 @@ def test_what_can_be_read_only_once_starts_anew_and_is_not_read(english, tmp_pat
 
 def test_data_encoded_otherwise_start_anew(run_here, data, english, tmp_path, tiny):
     assert run_here("preprocess", data / "reviews.csv", "-o", tmp_path / "encoded", *tiny[2:]).code == 0
-    done = run_here("train", tmp_path / "encoded", "-o", tmp_path / "out", *QUICK, *BUCKETS)
+    done = run_here("train", tmp_path / "encoded", "-o", tmp_path / "out", *QUICK, *FEW_ROWS)
     assert done.code == 0, done.err
     assert "encoded was encoded with another tokenizer" in done.err
 

@@ -19,9 +19,9 @@ from lstmtext.train.validate import fit_set_factors, fit_thresholds
 from lstmtext.train.weighting import class_weights
 from lstmtext.tune.baseline import baseline_scores
 
-BUCKETS = 1024
+ROWS = 1024
 WORDS = ["soup", "room", "film", "was", "and", "the", "very", "train"]
-SETTINGS = ["text.vocabulary_size=300", f"classify.bypass_buckets={BUCKETS}", "classify.multi_label=true"]
+SETTINGS = ["text.vocabulary_size=300", f"classify.bypass_rows={ROWS}", "classify.multi_label=true"]
 
 
 def data_of(folder, *more, sure=0.9):
@@ -56,9 +56,9 @@ def test_the_ngrams_are_one_regression_for_each_label(tmp_path, monkeypatch, bal
         monkeypatch.setattr(fitting, name, value)
     data, settings = data_of(tmp_path, f"classify.class_weight={'balanced' if balanced else 'none'}")
     texts, weights = data.texts("train"), class_weights(data, settings)
-    bypass = NgramBypass(BUCKETS, 3)
+    bypass = NgramBypass(ROWS, 3)
     fit_bypass(bypass, texts, data.texts("validation"), weights)
-    counts = np.zeros((len(texts), BUCKETS))
+    counts = np.zeros((len(texts), ROWS))
     for row, hashes in zip(counts, texts.ngrams(), strict=True):
         np.add.at(row, known_rows(hashes, bypass.keys_N.numpy()), 1.0)
     weights_N = bypass.weights_N.numpy()

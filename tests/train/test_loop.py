@@ -21,7 +21,7 @@ DATA = Path(__file__).parent.parent.parent / "data"
 FILES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "prose.txt"}
 SMALL = [
     "encoder.hidden_size=16", "encoder.embedding_size=8", "text.vocabulary_size=400", "train.batch_tokens=512",
-    "classify.bypass_buckets=4096", "tag.bypass_buckets=4096",
+    "classify.bypass_rows=4096", "tag.bypass_rows=4096",
     "encoder.weight_drop=0.1", "encoder.embedding_dropout=0.1",
 ]  # fmt: skip
 STEPS = 6

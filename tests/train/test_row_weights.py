@@ -21,7 +21,7 @@ from lstmtext.train import bypass as fitting
 from lstmtext.train.bypass import fit_bypass
 from tests.conftest import THINGS, TINY, reviews_csv
 
-BUCKETS = 512
+ROWS = 512
 STILL = [f"{key}=0" for key in ("classify.dropout", "encoder.input_dropout", "encoder.output_dropout",
                                 "encoder.embedding_dropout")]  # fmt: skip
 
@@ -30,7 +30,7 @@ def data_of(folder, rows, *settings):
     (folder / "a.csv").write_text("text,label,w\n" + "".join(f"{text},{label},{w}\n" for text, label, w in rows))
     (folder / "v.csv").write_text("text,label\nsoup good,a\nbad bread,b\n")
     request = DataRequest([str(folder / "a.csv")], [str(folder / "v.csv")], columns=Columns(weight="w"))
-    small = ["encoder.hidden_size=8", "text.vocabulary_size=300", f"classify.bypass_buckets={BUCKETS}"]
+    small = ["encoder.hidden_size=8", "text.vocabulary_size=300", f"classify.bypass_rows={ROWS}"]
     data = prepare(make_plan(request)[0], resolve_settings("classify", assignments=[*small, *settings]), folder)
     return data, fit_training(data.settings, data.task, data.facts.train_tokens, data.facts.words)
 
@@ -61,9 +61,9 @@ def test_the_ngrams_weigh_texts_as_scikit_learn_does(tmp_path, monkeypatch):
     data, _ = data_of(tmp_path, rows)
     texts = data.texts("train")
     weights_K = np.array([0.5, 2.0])
-    bypass = NgramBypass(BUCKETS, 2)
+    bypass = NgramBypass(ROWS, 2)
     fit_bypass(bypass, texts, data.texts("validation"), weights_K)
-    counts = np.zeros((len(texts), BUCKETS))
+    counts = np.zeros((len(texts), ROWS))
     for row, hashes in zip(counts, texts.ngrams(), strict=True):
         np.add.at(row, known_rows(hashes, bypass.keys_N.numpy()), 1.0)
     weights_N = bypass.weights_N.numpy()
@@ -125,8 +125,8 @@ def test_unevenness_counts_a_row_of_two_as_two_rows(tmp_path):
     ):
         (tmp_path / name).mkdir()
         texts = data_of(tmp_path / name, rows)[0].texts("train")
-        bypass = NgramBypass(BUCKETS, 2)
-        bypass.give_rows(fitting._keys(texts, BUCKETS - 1, bypass.keys_N.numpy()))
+        bypass = NgramBypass(ROWS, 2)
+        bypass.give_rows(fitting._keys(texts, ROWS - 1, bypass.keys_N.numpy()))
         plain_N, uneven_N = fitting._ways_to_weigh(bypass, texts)
         found.append((uneven_N / plain_N)[bypass.keys_N > 0])
     assert torch.allclose(*found, atol=1e-5)

@@ -35,7 +35,7 @@ from tests.conftest import TINY
 from tests.train.test_add_to import classes_conll, files_of
 from tests.train.test_resume import kill_at_random, run
 
-SETTINGS = [word for word in TINY if "=" in word and "bypass_buckets" not in word]
+SETTINGS = [word for word in TINY if "=" in word and "bypass_rows" not in word]
 THREE = {"mood": "reviews.csv", "ner": "entities.conll", "lm": "prose.txt"}
 QUICK = [*TINY, "--epochs", "12", "--set", "train.learning_rate=0.02", "--set", "train.batch_tokens=128"]
 

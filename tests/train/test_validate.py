@@ -35,7 +35,7 @@ def timid_tagger(folder: Path, train: str, valid: str):
     (folder / "train.conll").write_text(train)
     (folder / "valid.conll").write_text(valid)
     plan, _ = make_plan(DataRequest([str(folder / "train.conll")], [str(folder / "valid.conll")]))
-    small = ["text.vocabulary_size=300", "encoder.hidden_size=4", "encoder.embedding_size=4", "tag.bypass_buckets=4096"]
+    small = ["text.vocabulary_size=300", "encoder.hidden_size=4", "encoder.embedding_size=4", "tag.bypass_rows=4096"]
     data = prepare(plan, resolve_settings("tag", assignments=small), folder)
     model = Model("tag", data.settings, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
     with torch.no_grad():

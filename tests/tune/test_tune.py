@@ -37,7 +37,7 @@ def test_a_space_holds_the_defaults_and_names_settings_that_exist(task, wide):
     sections = settings.as_dict()
     kept = {key: sections[key.partition(".")[0]][key.partition(".")[2]] for key in own}
     changed = {key for key in own if own[key] != kept[key]}
-    assert changed <= {"train.weight_decay", f"{task}.bypass_buckets"}  # whose defaults lie outside, or at 0
+    assert changed <= {"train.weight_decay", f"{task}.bypass_rows"}  # whose defaults lie outside, or at 0
 
 
 def test_a_search_ends_with_a_bundle_its_settings_and_a_verdict(run_here, data, tmp_path):

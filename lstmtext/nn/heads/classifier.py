@@ -1,4 +1,4 @@
-"""The classifier: pooled states, plus a linear model of hashed n-grams that bypasses the encoder.
+"""The classifier: pooled states, plus a linear model of n-grams that bypasses the encoder.
 
 The bypass is TF-IDF with a linear layer: each n-gram once, weighted by its inverse document frequency or by how
 unevenly it is spread over the labels as well, the vector scaled to length 1. It is fitted before the training
@@ -73,7 +73,7 @@ class Classifier(nn.Module):
         self.pooling = Pooling(own.pooling, width)
         self.dropout = nn.Dropout(own.dropout)
         self.output = nn.Linear(self.pooling.width, labels)
-        self.bypass = NgramBypass(own.bypass_buckets, labels) if own.bypass else None
+        self.bypass = NgramBypass(own.bypass_rows, labels) if own.bypass else None
         self.factors: Tensor
         self.register_buffer("factors", torch.ones(2))
         """What the encoder's logits and the bypass's are multiplied by; 1 while training."""

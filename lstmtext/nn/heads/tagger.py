@@ -72,7 +72,7 @@ class Tagger(nn.Module):
         self.settings = own
         self.dropout = nn.Dropout(own.dropout)
         self.output = nn.Linear(width, labels)
-        self.bypass = FeatureTable(own.bypass_buckets, labels, own.bypass_dropout) if own.bypass else None
+        self.bypass = FeatureTable(own.bypass_rows, labels, own.bypass_dropout) if own.bypass else None
         self.crf = LinearChainCRF(labels)
         self.shift_K: Tensor
         self.register_buffer("shift_K", torch.zeros(labels))

@@ -24,7 +24,7 @@ def prepare(data, task, settings=()):
     torch.manual_seed(1)
     model = Model(task, chosen, vocabulary_size=encoded.tokenizer.size, labels=len(encoded.labels))
     if task == "tag":
-        counts_N = count_features(encoded.sentences("train"), chosen.tag.bypass_buckets)
+        counts_N = count_features(encoded.sentences("train"), chosen.tag.bypass_rows)
         model.head.bypass.learn_only(counts_N >= chosen.tag.bypass_least)
     course = Course(model, chosen)
     trainee = Trainee(model, course.optimizer, chosen.train)

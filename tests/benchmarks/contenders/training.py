@@ -53,7 +53,7 @@ def _ours(folder, task, settings, flops):
     torch.manual_seed(1)
     model = Model(task, chosen, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
     if task == "tag":
-        counts_N = count_features(data.sentences("train"), chosen.tag.bypass_buckets)
+        counts_N = count_features(data.sentences("train"), chosen.tag.bypass_rows)
         model.head.bypass.learn_only(counts_N >= chosen.tag.bypass_least)
     kept = copy.deepcopy(model)
     precision = choose_precision(chosen.train, torch.device("cpu"))
