@@ -32,8 +32,11 @@ def fit_vocabulary(text: TextSettings, characters: int) -> TextSettings:
     return replace(text, vocabulary_size=_between(wanted, FEWEST_ENTRIES, most))
 
 
-def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) -> Settings:
-    """Batch size, rows, epochs and sizes of tables for a training set of so many tokens, and data of so many words."""
+def fit_training(settings: Settings, task: TaskName, tokens: int, words: int, ngrams: int = 0) -> Settings:
+    """Batch size, rows, epochs and sizes of tables for a training set of so many tokens, and data of so many words.
+
+    The table of a classifier that goes on has room for the n-grams that it knows beside those of the data.
+    """
     train, generate = settings.train, settings.generate
     batch = train.batch_tokens or _between(tokens // STEPS_PER_PASS, *BATCH_TOKENS)
     rows = generate.rows or _between(tokens // (STEPS_PER_PASS * generate.window), *ROWS)
@@ -42,7 +45,8 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int) ->
     if not epochs and not train.budget:
         epochs = _between(round(STEPS[task] * step / max(1, tokens)), *EPOCHS)
     table = _between(1 << (2 * words).bit_length(), *TABLE_ROWS)
-    classify, tag = (max(LEAST_ROWS, own.bypass_rows or table) for own in (settings.classify, settings.tag))
+    classify = max(ngrams + LEAST_ROWS, settings.classify.bypass_rows or ngrams + table)
+    tag = max(LEAST_ROWS, settings.tag.bypass_rows or table)
     return replace(
         settings,
         train=replace(train, batch_tokens=batch, epochs=epochs),

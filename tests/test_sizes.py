@@ -31,6 +31,15 @@ def test_what_the_user_gave_is_kept():
     assert fit_vocabulary(settings.text, 10**6) == settings.text
 
 
+def test_a_classifier_that_goes_on_has_room_for_what_it_knows_and_for_what_is_new():
+    settings = resolve_settings("classify")
+    begun, gone_on = (fit_training(settings, "classify", 10**4, 10**4, ngrams) for ngrams in (0, 777))
+    assert gone_on.classify.bypass_rows == begun.classify.bypass_rows + 777
+    assert fit_training(gone_on, "classify", 10**4, 10**4, 777) == gone_on, "as a resumed training does"
+    few = resolve_settings("classify", assignments=["classify.bypass_rows=100"])
+    assert fit_training(few, "classify", 10**4, 10**4, 777).classify.bypass_rows == 779
+
+
 def test_the_least_size_of_a_head_with_a_stack_of_its_own_is_below_that_of_one_that_reads_both():
     given = ["encoder.hidden_size=8", "encoder.embedding_size=4", "encoder.layers=1", "encoder.directions=both"]
     settings, stack = resolve_settings("generate", assignments=given), 4 * 8 * (4 + 8 + 1)

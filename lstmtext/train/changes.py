@@ -14,6 +14,7 @@ from lstmtext.runtime.export import Graphs
 from lstmtext.runtime.layers import Arrays
 from lstmtext.tasks import first_of
 from lstmtext.text.arrays import Floats, Ints
+from lstmtext.text.lexical import KEYS
 from lstmtext.train.job import HeadJob
 from lstmtext.train.quantize import graph_scores
 from lstmtext.train.transfer import OldHead
@@ -46,6 +47,8 @@ def changes(job: HeadJob, graphs: Graphs, head: Arrays) -> list[str]:
     old_engine, engine = (Chain(own.encoder, own.head) for own in (before.graphs, graphs))
     engines = _Widened(old_engine, before, len(data.labels)), engine
     old = before.widened({name: np.zeros_like(array) for name, array in head.items()})
+    if KEYS in before.arrays:
+        old[KEYS] = before.arrays[KEYS]  # the rows of its graph
     told = []
     for name, part in _parts(data):
         was = graph_scores(engines[0], part, job.settings, old)

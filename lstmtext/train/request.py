@@ -63,7 +63,8 @@ def make_job(
     before = old_head(encoder, data.task, settings, data.labels, request.head) if encoder else None
     if encoder is not None:
         remark(_taken(request, encoder, before, data, settings, encoded=encoded))
-    fitted = fit_training(settings, data.task, data.facts.train_tokens, data.facts.words)
+    facts, ngrams = data.facts, before.ngrams if before else 0
+    fitted = fit_training(settings, data.task, facts.train_tokens, facts.words, ngrams)
     set_threads(fitted.train)
     if len(set(ranks.gathered(data.fingerprint()))) > 1:
         raise DataError(request.data.data[0], "is not the same for all processes", hint="copy it to all hosts anew")

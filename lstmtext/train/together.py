@@ -147,9 +147,15 @@ def _fitted(prepared: Mapping[str, EncodedData], bundle: Bundle | None) -> tuple
 
     There are as many as make all heads together read what each would alone.
     """
-    fitted = {
-        name: fit_training(data.settings, data.task, data.facts.train_tokens, data.facts.words)
+    before = {
+        name: old_head(bundle, data.task, data.settings, data.labels, name) if bundle else None
         for name, data in prepared.items()
+    }
+    fitted = {
+        name: fit_training(
+            data.settings, data.task, data.facts.train_tokens, data.facts.words, old.ngrams if old else 0
+        )
+        for (name, data), old in zip(prepared.items(), before.values(), strict=True)
     }
     every = sum(data.facts.train_tokens for data in prepared.values())
     read = sum(fitted[name].train.epochs * data.facts.train_tokens for name, data in prepared.items())
@@ -157,8 +163,7 @@ def _fitted(prepared: Mapping[str, EncodedData], bundle: Bundle | None) -> tuple
     heads = []
     for name, data in prepared.items():
         settings = replace(fitted[name], train=replace(fitted[name].train, epochs=epochs))
-        before = old_head(bundle, data.task, settings, data.labels, name) if bundle else None
-        heads.append(HeadJob(name, data, settings, before))
+        heads.append(HeadJob(name, data, settings, before[name]))
     return tuple(heads)
 
 

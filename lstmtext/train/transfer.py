@@ -19,9 +19,10 @@ from lstmtext.runtime.export import Graphs
 from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.labels import Labels
+from lstmtext.text.lexical import KEYS, keys_in
 
 HEAD_SHAPES: dict[TaskName, tuple[str, ...]] = {
-    "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters", "bypass_rows"),
+    "classify": ("pooling", "bypass", "bypass_ngrams", "bypass_characters"),
     "tag": ("bypass", "bypass_rows"),
     "generate": (),
 }
@@ -47,6 +48,8 @@ LABEL_AXES = {
     "thresholds_K": (0,),
 }
 """Along which axes the arrays of a head have a place for each label."""
+NGRAM_ROWS = (KEYS, "bypass.table_NK", "bypass.weights_N")
+"""Arrays of a classifier with a row for each n-gram; a new head may have more. Rows that are free come first."""
 
 Arrays = dict[str, Floats]
 
@@ -62,15 +65,24 @@ class OldHead:
     places_K: Ints
     """Where its labels stand among those of the new head."""
 
+    @property
+    def ngrams(self) -> int:
+        """How many n-grams it has rows for, if it is a classifier's."""
+        keys_N = keys_in(self.arrays)
+        return 0 if keys_N is None else int(np.count_nonzero(keys_N))
+
     def widened(self, fresh: Arrays) -> Arrays:
-        """Its arrays with places for new labels, which have what stands in `fresh`, the arrays of the new head."""
+        """Its arrays with places for new labels and n-grams, which have what `fresh` has, those of the new head."""
         made = {}
         for name, own in self.arrays.items():
-            axes = LABEL_AXES.get(name, ())
-            made[name] = fresh[name].copy() if axes else own
-            if axes:
-                places = [self.places_K if axis in axes else np.arange(size) for axis, size in enumerate(own.shape)]
-                made[name][np.ix_(*places)] = own
+            axes, in_rows = LABEL_AXES.get(name, ()), name in NGRAM_ROWS
+            made[name] = fresh[name].copy() if axes or in_rows else own
+            if axes or in_rows:
+                known = own[-len(made[name]) :] if in_rows else own  # a smaller table leaves free rows out
+                places = [self.places_K if axis in axes else np.arange(size) for axis, size in enumerate(known.shape)]
+                if in_rows:
+                    places[0] += len(made[name]) - len(known)
+                made[name][np.ix_(*places)] = known
         return made
 
 

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from lstmtext.text.lexical import FEATURES, FORMS, rows_of, text_ngrams, word_features
+from lstmtext.text.lexical import FEATURES, FORMS, MOST_KEYS, keys_of, known_rows, rows_of, text_ngrams, word_features
 
 WORDS = ["McDonald-2000", "ate", "soup", "été"]
 TEXT = "The soup was good, the soup was hot"
@@ -110,3 +110,22 @@ def test_rows_leave_out_the_padding_row_and_stay_in_the_table():
     assert rows.min() == 1
     assert rows.max() == 1023
     assert rows.tolist() == [1 + value % 1023 for value in hashes.tolist()]
+
+
+def test_keys_are_positive_and_all_but_unique():
+    keys = keys_of(np.arange(1_000_000, dtype=np.uint64))
+    assert (int(keys.min()) >= 1, int(keys.max()) <= MOST_KEYS) == (True, True)
+    expected = len(keys) ** 2 / 2 / MOST_KEYS  # pairs that share a key by chance: 233
+    assert abs(len(keys) - len(np.unique(keys)) - expected) < 5 * expected**0.5
+
+
+def test_rows_are_those_of_known_ngrams_and_others_have_none():
+    hashes = text_ngrams("never a dull moment", 2)
+    known, unknown = hashes[::2], hashes[1::2]
+    for free in (1, 5):
+        keys_N = np.concatenate([np.zeros(free, dtype=np.int32), np.sort(keys_of(known))])
+        rows = known_rows(hashes, keys_N)
+        assert rows.tolist() == list(range(free, len(keys_N)))
+        assert keys_N[rows].tolist() == np.sort(keys_of(known)).tolist()
+        assert known_rows(unknown, keys_N).tolist() == []
+    assert known_rows(hashes, np.zeros(4, dtype=np.int32)).tolist() == []

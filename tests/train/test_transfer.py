@@ -59,8 +59,31 @@ def test_a_head_for_more_labels_has_the_old_ones_in_their_places():
     assert not fresh["output.weight"].any()
 
 
-def test_a_classifier_begins_as_it_was(going_on, classify_bundle):
-    job, model, said = going_on(classify_bundle, NEW, "new.csv")
+def test_a_larger_or_smaller_table_has_the_known_ngrams_in_its_last_rows():
+    old = {
+        "bypass.keys_N": np.array([0, 0, 5, 9], dtype=np.int32),
+        "bypass.table_NK": np.arange(8.0).reshape(4, 2),
+        "bypass.weights_N": np.array([0.0, 0, 3, 4]),
+    }
+    head = OldHead("mood", ("a", "c"), old, Graphs(None, b""), np.array([0, 2]))
+    assert head.ngrams == 2
+    for rows in (3, 4, 7):
+        fresh = {
+            "bypass.keys_N": np.zeros(rows, dtype=np.int32),
+            "bypass.table_NK": np.zeros((rows, 3)),
+            "bypass.weights_N": np.zeros(rows),
+        }
+        made = head.widened(fresh)
+        assert made["bypass.keys_N"].tolist() == [0] * (rows - 2) + [5, 9]
+        assert made["bypass.keys_N"].dtype == np.int32
+        assert made["bypass.weights_N"].tolist() == [0] * (rows - 2) + [3, 4]
+        assert made["bypass.table_NK"][-2:].tolist() == [[4, 0, 5], [6, 0, 7]]
+        assert not fresh["bypass.keys_N"].any()
+
+
+@pytest.mark.parametrize("rows", [0, 150])  # 129 are taken: as many as it had and more, or a few
+def test_a_classifier_begins_as_it_was(going_on, classify_bundle, rows: int):
+    job, model, said = going_on(classify_bundle, NEW, "new.csv", f"classify.bypass_rows={rows}")
     assert job.data.labels.names == ("negative", "positive", "strange")
     assert "head 'labels' too; new: strange; kept without a record: positive" in said
     assert job.head == "labels"
@@ -158,7 +181,7 @@ def test_what_changed_is_told_and_kept(run_here, classify_bundle, data, tiny, tm
 
 def test_scores_before_are_those_of_the_old_bundle(going_on, classify_bundle, run_here, data, tiny, tmp_path):
     words = ["train", data / "reviews.csv", "--valid", data / "reviews.csv", "--encoder", classify_bundle, "-q"]
-    answer = run_here(*words, "-o", tmp_path / "again", "--epochs", 1, *tiny)
+    answer = run_here(*words, "-o", tmp_path / "again", "--epochs", 1, *tiny, "--set", "classify.bypass_rows=2048")
     assert answer.code == 0, answer.err
     told = load_bundle(tmp_path / "again").head()[1].changes[0]
     old = json.loads(run_here("evaluate", data / "reviews.csv", "-m", classify_bundle, "--json").out)["scores"]
