@@ -183,7 +183,7 @@ def _print_rates(request: "TrainRequest", settings_of: Callable[[TaskName], Sett
 
 def _given(value: Value | None, name: str) -> Value:
     if value is None:
-        raise UsageError("lstmtext train", f"Missing argument '{name}'", hint="see lstmtext train --help")
+        raise UsageError(name, "is missing", hint="see lstmtext train --help")
     return value
 
 

@@ -10,7 +10,7 @@ USAGE, DATA, MODEL = 2, 3, 4
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["train"], "Missing argument"),
+        (["train"], "lstmtext: -o/--output: is missing; see lstmtext train --help"),
         (["nonsense"], "No such command 'nonsense'"),
         (["train", "{data}/reviews.csv", "-o", "{out}", "--nonsense"], "No such option"),
         (["train", "{data}/reviews.csv", "-o", "{out}", "--set", "train.clipp=1"], "train.clipp"),
