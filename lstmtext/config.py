@@ -65,7 +65,7 @@ class ClassifySettings:
     """Dropout of the pooled vector."""
     bypass: bool = True
     """Add a linear model of n-grams, of words and of characters inside words, to the encoder's answer."""
-    bypass_ngrams: int = bounded(2, 1, 5)
+    bypass_ngrams: int = bounded(3, 1, 5)
     """Longest word n-gram of the bypass."""
     bypass_characters: int = bounded(5, 0, 10)
     """Longest n-gram of characters inside words that the bypass has, beside those of one less; 0 for none."""

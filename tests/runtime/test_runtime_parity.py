@@ -29,7 +29,7 @@ CLASSIFIERS = ENCODERS | {
     "poolings in another order": {"classify__pooling": ("last", "mean"), "encoder__layers": 2},
     "last forward only": {"classify__pooling": ("last",), "encoder__directions": "forward"},
     "bypass off": {"classify__bypass": False},
-    "three-word bypass": {"classify__bypass_ngrams": 3},
+    "single-word bypass": {"classify__bypass_ngrams": 1},
 }
 TAGGERS = ENCODERS | {"bypass off": {"tag__bypass": False}}
 
