@@ -105,7 +105,7 @@ def test_labels_that_are_likely_enough_may_be_below_a_half(run_here, tmp_path):
     bundle = load_bundle(tmp_path / "b")
     thresholds = bundle.head_arrays("labels")["thresholds_K"]
     assert 0.19 < thresholds.min() < 0.45
-    (tmp_path / "a.txt").write_text("".join(f"the {thing} was here\n" for thing in THINGS))
+    (tmp_path / "a.txt").write_text("".join(f"the {thing} was here there\n" for thing in THINGS))
     lines = run_here("classify", tmp_path / "a.txt", "-m", bundle.folder).out.decode().splitlines()
     assert [line.split("\t")[0] for line in lines] == list(THINGS)
     shares = dict(zip(THINGS, (float(line.split("\t")[1]) for line in lines), strict=True))
