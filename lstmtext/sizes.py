@@ -16,7 +16,7 @@ BATCH_TOKENS = (256, 4096)
 EPOCHS = (3, 30)
 ROWS = (4, 32)
 LEAST_ROWS = 2
-"""Of a table of n-grams or features: one for padding, one for everything."""
+"""Of a table of n-grams or features: one for padding, and one more."""
 TABLE_ROWS = (1 << 12, 1 << 20)
 """A classifier leaves rare n-grams out at little cost. A tagger has hashed features, whose collisions cost EWT 0.3
 points of accuracy where there is one row for two or more."""
@@ -36,7 +36,8 @@ def fit_vocabulary(text: TextSettings, characters: int) -> TextSettings:
 def fit_training(settings: Settings, task: TaskName, tokens: int, words: int, ngrams: int = 0) -> Settings:
     """Batch size, rows, epochs and sizes of tables for a training set of so many tokens, and data of so many words.
 
-    The table of a classifier that goes on has room for the n-grams that it knows beside those of the data.
+    The table of a classifier that goes on has room for the n-grams that it knows beside those of the data. Where words
+    are not parted by spaces, tokens say how much text there is.
     """
     train, generate = settings.train, settings.generate
     batch = train.batch_tokens or _between(tokens // STEPS_PER_PASS, *BATCH_TOKENS)
@@ -45,8 +46,8 @@ def fit_training(settings: Settings, task: TaskName, tokens: int, words: int, ng
     epochs = train.epochs
     if not epochs and not train.budget:
         epochs = _between(round(STEPS[task] * step / max(1, tokens)), *EPOCHS)
-    known, hashed = (_between(1 << (count * words).bit_length(), *TABLE_ROWS) for count in (1, 2))
-    classify = max(ngrams + LEAST_ROWS, settings.classify.bypass_rows or ngrams + known)
+    keyed, hashed = (_between(1 << count.bit_length(), *TABLE_ROWS) for count in (max(words, tokens // 2), 2 * words))
+    classify = max(LEAST_ROWS, settings.classify.bypass_rows or ngrams + keyed)
     tag = max(LEAST_ROWS, settings.tag.bypass_rows or hashed)
     return replace(
         settings,

@@ -59,7 +59,7 @@ def pack(arrays: Mapping[str, Floats], precision: WeightPrecision = "float32") -
 
 
 def rounded(arrays: Mapping[str, Floats], precision: WeightPrecision) -> dict[str, Floats]:
-    """Arrays in single precision, each of numbers that a file of the given precision can hold."""
+    """Arrays of numbers that a file of the given precision can hold, in single precision; whole numbers as they are."""
     return {name: _rounded(array, precision) for name, array in arrays.items()}
 
 
@@ -83,7 +83,7 @@ def pruned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
 
 
 def unpack(path: Path, prefix: str = "") -> dict[str, Floats]:
-    """The arrays of a file whose names begin with a prefix, without it, in single precision."""
+    """The arrays of a file whose names begin with a prefix, without it, in single precision; whole ones as they are."""
     from safetensors import safe_open
 
     found = {}

@@ -36,8 +36,14 @@ def test_a_classifier_that_goes_on_has_room_for_what_it_knows_and_for_what_is_ne
     begun, gone_on = (fit_training(settings, "classify", 10**4, 10**4, ngrams) for ngrams in (0, 777))
     assert gone_on.classify.bypass_rows == begun.classify.bypass_rows + 777
     assert fit_training(gone_on, "classify", 10**4, 10**4, 777) == gone_on, "as a resumed training does"
-    few = resolve_settings("classify", assignments=["classify.bypass_rows=100"])
-    assert fit_training(few, "classify", 10**4, 10**4, 777).classify.bypass_rows == 779
+    chosen = resolve_settings("classify", assignments=["classify.bypass_rows=800"])
+    assert fit_training(chosen, "classify", 10**4, 10**4, 777).classify.bypass_rows == 800
+
+
+def test_tokens_say_how_many_ngrams_there_are_where_words_are_not_parted():
+    settings = resolve_settings("classify")
+    rows = [fit_training(settings, "classify", 10**5, words).classify.bypass_rows for words in (700, 10**5)]
+    assert rows == [1 << 16, 1 << 17]
 
 
 def test_the_least_size_of_a_head_with_a_stack_of_its_own_is_below_that_of_one_that_reads_both():

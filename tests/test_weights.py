@@ -32,6 +32,8 @@ def arrays():
         "number": np.float32(3.25).reshape(()),
         "empty": np.zeros((0, 4), dtype=np.float32),
         "huge": np.array([1e9, -1.0], dtype=np.float32),
+        "keys": np.linspace(1, 2**31 - 1, 3000).astype(np.int32),
+        "few keys": np.where(np.arange(3000) < 2000, 0, 2**31 - 3000 + np.arange(3000)).astype(np.int32),
     }
 
 
@@ -42,7 +44,8 @@ def test_what_is_read_is_what_was_written(precision, arrays, tmp_path):
     found = unpack(tmp_path / "w")
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
-        assert found[name].dtype == np.float32
+        assert found[name].dtype == (np.int32 if "keys" in name else np.float32)
+        assert "keys" not in name or np.array_equal(array, arrays[name]), "whole numbers stay as they are"
         assert np.array_equal(found[name], array), name
     assert unpack(tmp_path / "w", "th").keys() == {"in"}
 
@@ -94,7 +97,7 @@ def test_the_same_arrays_give_the_same_bytes(arrays):
     assert len({pack(tables) for _ in range(20)}) == 1
 
 
-def test_of_a_hash_table_the_rows_that_weigh_most_are_kept():
+def test_of_a_table_the_rows_that_weigh_most_are_kept():
     arrays = {"bypass.table_NK": table(2000, 0.9), "output.weight": table(2000, 0.9)}
     made = pruned(arrays, 500)
     norms = np.linalg.norm(arrays["bypass.table_NK"], axis=1)

@@ -28,7 +28,7 @@ from lstmtext.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     import datasets
 
-FORMAT = 2
+FORMAT = 3
 DESCRIPTION = "preprocess.json"
 TOKENIZER = "tokenizer.json"
 DATA = "data"

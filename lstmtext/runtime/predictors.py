@@ -71,7 +71,7 @@ class TextPredictor:
 
         def run(places: Ints) -> Iterator[TextAnswer]:
             chosen = [examples[place] for place in places]
-            batch = collate_texts(chosen, self._settings, self._keys_N)
+            batch = collate_texts(chosen, self._keys_N)
             logits_BK = self._engine.run(text_inputs(batch))[0].astype(np.float64)
             probabilities_BK = label_probabilities(logits_BK, multi_label=self.multi_label)
             return (TextAnswer(row, example.cut) for row, example in zip(probabilities_BK, chosen, strict=True))

@@ -112,7 +112,7 @@ def sentence_examples(
     ]
 
 
-def collate_texts(examples: Sequence[TextExample], settings: Settings, keys_N: Keys | None = None) -> TextBatch:
+def collate_texts(examples: Sequence[TextExample], keys_N: Keys | None) -> TextBatch:
     """A batch of texts, with the n-grams that a bypass has rows for, told by their keys; without keys, with none."""
     rows = [example.ids for example in examples]
     return TextBatch(

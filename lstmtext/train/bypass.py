@@ -95,15 +95,15 @@ def fit_bypass(
 def _keys(texts: EncodedTexts, most: int, known: Keys) -> Keys:
     """Keys of n-grams to have rows, ascending: all that are known, and of the others those that most texts have.
 
-    Where they are more than memory should hold, those that occurred once so far are dropped on the way (lossy
-    counting, Manku and Motwani, 2002).
+    Where there are far more than can have rows and than memory should hold, those that occurred once so far are dropped
+    on the way (lossy counting, Manku and Motwani, 2002).
     """
     keys, counts = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
     for own in _in_chunks(keys_of(hashes) for hashes in texts.ngrams()):
         new, new_counts = np.unique(own, return_counts=True)
         keys, places = np.unique(np.concatenate([keys, new]), return_inverse=True)
         counts = np.bincount(places, np.concatenate([counts, new_counts])).astype(np.int64)
-        if len(keys) > MOST_COUNTED:
+        if len(keys) > max(MOST_COUNTED, 2 * most):
             keys, counts = keys[counts > 1], counts[counts > 1]
     known = known[known > 0]
     others = ~np.isin(keys, known)
@@ -115,11 +115,13 @@ def _keys(texts: EncodedTexts, most: int, known: Keys) -> Keys:
 def _in_chunks(found: Iterable[Keys]) -> Iterator[Keys]:
     """Arrays joined to arrays of about CHUNK numbers."""
     held: list[Keys] = []
+    count = 0
     for own in found:
         held.append(own)
-        if sum(map(len, held)) >= CHUNK:
+        count += len(own)
+        if count >= CHUNK:
             yield np.concatenate(held)
-            held = []
+            held, count = [], 0
     if held:
         yield np.concatenate(held)
 
@@ -139,9 +141,11 @@ def _ways_to_weigh(bypass: NgramBypass, texts: EncodedTexts) -> list[Tensor]:
         counts_NK[rows] += weight * has_K
         counts_N[rows] += weight
         texts_N[rows] += 1
-    idf_N = np.log((1 + len(texts)) / (1 + texts_N)) + 1
-    idf_N[keys_N == 0] = 0.0
-    ways = (torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * _unevenness(counts_NK, counts_N)))
+    taken_N = keys_N > 0
+    idf_N = (np.log((1 + len(texts)) / (1 + texts_N)) + 1) * taken_N
+    uneven_N = np.zeros_like(idf_N)
+    uneven_N[taken_N] = _unevenness(counts_NK[taken_N], counts_N[taken_N])
+    ways = (torch.from_numpy(weights_N) for weights_N in (idf_N, idf_N * uneven_N))
     learned_N = bypass.table_NK.any(1)
     return [torch.where(learned_N, bypass.weights_N, weights_N) for weights_N in ways]
 

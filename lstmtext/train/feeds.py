@@ -211,11 +211,11 @@ def stream_windows(stream: EncodedStream, rows: int, window: int) -> Iterator[St
 
 
 def text_feed(
-    data: EncodedData, split: str, settings: Settings, keys_N: Keys | None = None
+    data: EncodedData, split: str, settings: Settings, keys_N: Keys | None
 ) -> RecordFeed[TextExample, TextBatch]:
     """The texts of a split, with the n-grams of these keys."""
     texts = data.texts(split)
-    return RecordFeed(texts, texts.lengths, partial(collate_texts, keys_N=keys_N), settings)
+    return RecordFeed(texts, texts.lengths, lambda examples, _: collate_texts(examples, keys_N), settings)
 
 
 def sentence_feed(data: EncodedData, split: str, settings: Settings) -> RecordFeed[SentenceExample, SentenceBatch]:
@@ -243,7 +243,7 @@ def at_least(batches: list[Ints], least: int) -> list[Ints]:
 def train_feed(data: EncodedData, settings: Settings, rank: int = 0, size: int = 1) -> Feed:
     """The training batches of a dataset; a classifier's bypass is not trained by steps, so texts have no n-grams."""
     feeds: dict[str, Callable[[], Any]] = {
-        "classify": lambda: text_feed(data, "train", settings),
+        "classify": lambda: text_feed(data, "train", settings, None),
         "tag": lambda: sentence_feed(data, "train", settings),
         "generate": lambda: StreamFeed(data.stream("train").ids, settings),
     }

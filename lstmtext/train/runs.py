@@ -25,7 +25,7 @@ from lstmtext.train.checkpoint import Snapshot, read_snapshot, write_snapshot
 RUNS = ".runs"
 DESCRIPTION, FIXED, DATA, LOCK = "run.json", "fixed", "data", "lock"
 STEP = "step-"
-FORMAT = 2
+FORMAT = 3
 OWNER_ONLY = 0o700
 
 

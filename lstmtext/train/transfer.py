@@ -14,6 +14,7 @@ from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.parts import KnownHead
 from lstmtext.description import ENCODER_SIZES, HeadInfo
+from lstmtext.errors import UsageError
 from lstmtext.resolve import with_kept
 from lstmtext.runtime.export import Graphs
 from lstmtext.tasks import TASKS
@@ -112,7 +113,10 @@ def same_kind(head: HeadInfo, settings: Settings) -> bool:
 def old_head(
     bundle: Bundle, task: TaskName, settings: Settings, labels: Labels, name: str | None = None
 ) -> OldHead | None:
-    """The head of a bundle that goes on in a model of some settings and labels, where these are those of the head."""
+    """The head of a bundle that goes on in a model of some settings and labels, where these are those of the head.
+
+    Raises UsageError where the user chose a table that its n-grams do not fit into.
+    """
     found = head_for(bundle, task, settings, name)
     if found is None or not all(label in labels for label in found[1].labels):
         return None
@@ -124,7 +128,12 @@ def old_head(
     part, encoder = bundle.part(name), bundle.part()
     assert part.graph is not None, "each head has a graph"
     graphs = Graphs(encoder.graph if TASKS[task].reads_encoder else None, part.graph)
-    return OldHead(name, head.labels, bundle.head_arrays(name), graphs, places_K)
+    made = OldHead(name, head.labels, bundle.head_arrays(name), graphs, places_K)
+    rows = settings.classify.bypass_rows
+    if 0 < rows <= made.ngrams:
+        expected = f"more than {made.ngrams}, the n-grams that {bundle.folder} knows"
+        raise UsageError("--set classify.bypass_rows", f"found {rows}", expected=expected, hint="leave it out")
+    return made
 
 
 def with_encoder(settings: Settings, task: TaskName, bundle: Bundle, *, added: bool = False) -> Settings:

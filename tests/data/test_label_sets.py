@@ -101,12 +101,12 @@ def prepared(folder: Path, content: str, valid: str = "", *more: str):
 
 
 def test_encoded_texts_have_the_ids_of_their_labels(tmp_path: Path):
-    data, settings = prepared(tmp_path, "x,b|a\ny,\nz,b\n", "u,a|new\nv,\nw,c\n")
+    data, _ = prepared(tmp_path, "x,b|a\ny,\nz,b\n", "u,a|new\nv,\nw,c\n")
     assert (data.labels.names, data.every_label) == (("a", "b"), ("a", "b", "c", "new"))
     assert data.facts.label_counts == {"a": 1, "b": 2}
     assert data.facts.unknown_labels == 2
     train, held = (
-        collate_texts([data.texts(split)[place] for place in range(3)], settings) for split in ("train", "validation")
+        collate_texts([data.texts(split)[place] for place in range(3)], None) for split in ("train", "validation")
     )
     assert train.labels_BL.tolist() == [[0, 1], [NO_TARGET] * 2, [1, NO_TARGET]]
     assert train.labels_B.tolist() == [NO_TARGET] * 3

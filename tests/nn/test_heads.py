@@ -13,6 +13,7 @@ from lstmtext.nn.pooling import POOLINGS
 from lstmtext.resolve import resolve_settings
 from lstmtext.tasks import TASKS
 from lstmtext.text.examples import StreamBatch, collate_sentences, collate_texts, sentence_examples, text_examples
+from lstmtext.text.lexical import keys_of
 from lstmtext.text.tokenizer import Tokenizer
 
 TEXTS = ["good film", "bad film", "a very good and long book indeed", "bad", "not good at all", ""]
@@ -35,19 +36,19 @@ def make(task: str, tokenizer: Tokenizer, *more: str):
     return settings, model
 
 
-def batches(task: str, tokenizer: Tokenizer, settings: Settings, *, apart: bool = False):
+def batches(task: str, tokenizer: Tokenizer, settings: Settings, *, apart: bool = False, keys_N=None):
     if task == "classify":
-        examples, collate = text_examples(tokenizer, TEXTS, settings, [0, 1, 0, 1, 2, 2]), collate_texts
-    elif task == "tag":
+        texts = text_examples(tokenizer, TEXTS, settings, [0, 1, 0, 1, 2, 2])
+        return [collate_texts(own, keys_N) for own in ([[text] for text in texts] if apart else [texts])]
+    if task == "tag":
         sentences = [text.split() for text in TEXTS[:-1]]
         tags = [[len(word) % 3 for word in words] for words in sentences]
-        examples, collate = sentence_examples(tokenizer, sentences, tags), collate_sentences
-    else:
-        ids = np.array(tokenizer.encode(" ".join(TEXTS)))
-        rows = np.stack([ids[:12], ids[3:15]])
-        streams = [rows[:1], rows[1:]] if apart else [rows]
-        return [StreamBatch(own, own[:, ::-1].copy(), np.ones(len(own), dtype=bool)) for own in streams]
-    return [collate([example], settings) for example in examples] if apart else [collate(examples, settings)]
+        examples = sentence_examples(tokenizer, sentences, tags)
+        return [collate_sentences(own, settings) for own in ([[one] for one in examples] if apart else [examples])]
+    ids = np.array(tokenizer.encode(" ".join(TEXTS)))
+    rows = np.stack([ids[:12], ids[3:15]])
+    streams = [rows[:1], rows[1:]] if apart else [rows]
+    return [StreamBatch(own, own[:, ::-1].copy(), np.ones(len(own), dtype=bool)) for own in streams]
 
 
 @pytest.mark.parametrize("task", HEADS)
@@ -110,9 +111,15 @@ def test_each_pooling_ignores_padding(pooling, tokenizer):
 @pytest.mark.parametrize("task", ["classify", "tag"])
 def test_the_bypass_can_be_switched_off_and_adds_to_the_answer(task, tokenizer):
     settings, model = make(task, tokenizer)
-    batch = batches(task, tokenizer, settings)[0]
+    keys_N = None
+    if task == "classify":
+        known = text_examples(tokenizer, TEXTS, settings)
+        model.head.bypass.give_rows(np.unique(keys_of(np.concatenate([text.ngrams for text in known]))))
+        model.head.bypass.weights_N.copy_(model.head.bypass.keys_N > 0)
+        keys_N = model.head.keys
+    batch = batches(task, tokenizer, settings, keys_N=keys_N)[0]
     for name, array in (*model.named_parameters(), *model.named_buffers()):
-        if "bypass" in name and array.is_floating_point():
+        if name.endswith(("bypass.table_NK", "bypass.learned_MK")):
             torch.nn.init.normal_(array)
     _, without = make(task, tokenizer, f"{task}.bypass=false")
     rest = {name: array for name, array in model_arrays(model).items() if "bypass" not in name}

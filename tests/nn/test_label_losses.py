@@ -52,14 +52,14 @@ def tokenizer() -> Tokenizer:
 
 
 def test_a_text_counts_as_the_mean_of_its_labels_weights(tokenizer):
-    model, examples, settings = made(tokenizer)
-    batch = collate_texts(examples, settings)
+    model, examples, _ = made(tokenizer)
+    batch = collate_texts(examples, None)
     assert model.count(batch) == 6.0
     model.head.weigh(np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
-    assert model.count(collate_texts(examples[:1], settings)) == pytest.approx((4 + 2 + 6) / 3)
-    assert model.count(collate_texts(examples[2:3], settings)) == pytest.approx((1 + 2 + 3) / 3)
+    assert model.count(collate_texts(examples[:1], None)) == pytest.approx((4 + 2 + 6) / 3)
+    assert model.count(collate_texts(examples[2:3], None)) == pytest.approx((1 + 2 + 3) / 3)
     with torch.no_grad():
-        alone = [model.loss(collate_texts([own], settings))[:2] for own in examples]
+        alone = [model.loss(collate_texts([own], None))[:2] for own in examples]
         total, count, _ = model.loss(batch)
     assert (total.item(), count) == pytest.approx([sum(float(pair[at]) for pair in alone) for at in (0, 1)], rel=1e-5)
 
@@ -67,7 +67,7 @@ def test_a_text_counts_as_the_mean_of_its_labels_weights(tokenizer):
 @pytest.mark.parametrize("more", [[], ["classify.focal=1"]])
 def test_the_head_learns_sets_saves_loads_and_answers_alike(tokenizer, more):
     model, examples, settings = made(tokenizer, *more)
-    batch = collate_texts(examples, settings)
+    batch = collate_texts(examples, None)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.03)
     for _ in range(60):
         total, count, _ = model.loss(batch)
@@ -80,7 +80,7 @@ def test_the_head_learns_sets_saves_loads_and_answers_alike(tokenizer, more):
     again = Model("classify", settings, vocabulary_size=tokenizer.size, labels=3).eval()
     load_arrays(again, model_arrays(model), place="memory")
     np.testing.assert_array_equal(again.predict(batch)[0], answer)
-    alone = np.concatenate([model.predict(collate_texts([own], settings))[0] for own in examples])
+    alone = np.concatenate([model.predict(collate_texts([own], None))[0] for own in examples])
     np.testing.assert_allclose(alone, answer, atol=1e-4)
 
 

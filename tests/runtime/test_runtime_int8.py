@@ -27,7 +27,7 @@ def inputs_of(task, bundle, texts):
     settings = bundle.head()[1].settings
     if task == "classify":
         keys_N = keys_in(bundle.head_arrays("own"))
-        return text_inputs(collate_texts(text_examples(bundle.tokenizer, texts, settings), settings, keys_N))
+        return text_inputs(collate_texts(text_examples(bundle.tokenizer, texts, settings), keys_N))
     sentences = sentence_examples(bundle.tokenizer, [text.split() for text in texts])
     return sentence_inputs(collate_sentences(sentences, settings))
 

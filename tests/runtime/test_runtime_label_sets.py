@@ -13,7 +13,7 @@ TEXTS = ["", "Anna", "The soup was good.", "The room, in Oslo, was bad and " * 6
 def test_probabilities_are_torchs_and_each_labels_own(make_pair, bypass):
     model, bundle = make_pair("classify", classify__multi_label=True, classify__bypass=bypass)
     chosen = bundle.head()[1].settings
-    logits_BK, _ = model.predict(collate_texts(text_examples(bundle.tokenizer, TEXTS, chosen), chosen, model.head.keys))
+    logits_BK, _ = model.predict(collate_texts(text_examples(bundle.tokenizer, TEXTS, chosen), model.head.keys))
     predictor = TextPredictor(bundle, *bundle.head())
     answers = [answer.probabilities_K for answer in predictor.predict(TEXTS)]
     np.testing.assert_allclose(answers, 1 / (1 + np.exp(-logits_BK)), atol=1e-4, rtol=0)

@@ -38,7 +38,7 @@ TAGGERS = ENCODERS | {"bypass off": {"tag__bypass": False}}
 def test_the_classifier_gives_torchs_probabilities(make_pair, settings):
     model, bundle = make_pair("classify", **settings)
     chosen = bundle.head()[1].settings
-    logits_BK, _ = model.predict(collate_texts(text_examples(bundle.tokenizer, TEXTS, chosen), chosen, model.head.keys))
+    logits_BK, _ = model.predict(collate_texts(text_examples(bundle.tokenizer, TEXTS, chosen), model.head.keys))
     answers = TextPredictor(bundle, *bundle.head()).predict(TEXTS)
     np.testing.assert_allclose([answer.probabilities_K for answer in answers], softmax(logits_BK), **TOLERANCE)
 
@@ -90,12 +90,12 @@ def test_padding_and_neighbours_change_no_bit_of_a_classifiers_answer(make_pair,
     chosen, keys_N = bundle.head()[1].settings, model.head.keys
     engine = Chain.of(bundle, "own")
     examples = text_examples(bundle.tokenizer, TEXTS, chosen)
-    whole = text_inputs(collate_texts(examples, chosen, keys_N))
+    whole = text_inputs(collate_texts(examples, keys_N))
     together = engine.run(whole)[0]
     np.testing.assert_array_equal(engine.run(_wider(whole))[0], together)
     for place, example in enumerate(examples):
         for copies in (1, 2, 5):
-            beside = engine.run(text_inputs(collate_texts([example] * copies, chosen, keys_N)))[0]
+            beside = engine.run(text_inputs(collate_texts([example] * copies, keys_N)))[0]
             np.testing.assert_array_equal(beside[-1], together[place])
 
 

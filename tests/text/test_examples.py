@@ -79,7 +79,7 @@ def test_a_batch_of_texts_holds_the_examples_and_padding(tokenizer: Tokenizer):
     examples = text_examples(tokenizer, ["room", "", "cold soup"], SETTINGS, [1, 0, 1])
     known = text_ngrams("cold soup room", SETTINGS.classify.bypass_ngrams, SETTINGS.classify.bypass_characters)
     keys_N = np.concatenate([[0, 0], np.unique(keys_of(known))]).astype(np.int32)
-    batch = collate_texts(examples, SETTINGS, keys_N)
+    batch = collate_texts(examples, keys_N)
     assert batch.labels_B.tolist() == [1, 0, 1]
     assert [int((rows > 0).sum()) for rows in batch.ngrams_BF] == [len(example.ngrams) for example in examples]
     for ids, length, rows, example in zip(batch.ids_BT, batch.lengths_B, batch.ngrams_BF, examples, strict=True):
@@ -103,8 +103,10 @@ def test_a_batch_of_sentences_holds_the_examples_and_padding(tokenizer: Tokenize
 
 def test_without_the_bypass_there_are_no_features(tokenizer: Tokenizer):
     bare = dataclasses.replace(SETTINGS, classify=ClassifySettings(bypass=False), tag=TagSettings(bypass=False))
-    assert not collate_texts(text_examples(tokenizer, ["a b"], bare), bare).ngrams_BF.any()
-    assert not collate_texts(text_examples(tokenizer, ["a b"], SETTINGS), SETTINGS).ngrams_BF.any()
+    keys_N = np.concatenate([[0], np.unique(keys_of(text_ngrams("a b", 3, 5)))]).astype(np.int32)
+    every = [(SETTINGS, keys_N, True), (SETTINGS, None, False), (bare, keys_N, False)]
+    for settings, keys, has in every:
+        assert collate_texts(text_examples(tokenizer, ["a b"], settings), keys).ngrams_BF.any() == has
     assert collate_sentences(sentence_examples(tokenizer, [["a"]]), bare).features_BWF.shape == (1, 1, 0)
     assert collate_sentences(sentence_examples(tokenizer, [["a"]]), bare).tags_BW.tolist() == [[NO_TARGET]]
 

@@ -12,6 +12,7 @@ TEXT = "The soup was good, the soup was hot"
 PINNED_WORDS = 13109089676012136918
 PINNED_NGRAMS = 71357933315807439
 PINNED_CHARACTERS = 6483835494426401432
+PINNED_KEYS = 266610238
 PROGRAM = (
     "import json, sys; from lstmtext.text.lexical import word_features, text_ngrams;"
     "words, text = json.load(sys.stdin);"
@@ -36,6 +37,7 @@ def test_hashes_stay_what_saved_bundles_were_trained_with():
     assert int(np.bitwise_xor.reduce(word_features([WORDS]), axis=None)) == PINNED_WORDS
     assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3))) == PINNED_NGRAMS
     assert int(np.bitwise_xor.reduce(text_ngrams(TEXT, 3, 5))) == PINNED_CHARACTERS
+    assert int(np.bitwise_xor.reduce(keys_of(text_ngrams(TEXT, 3, 5)))) == PINNED_KEYS
 
 
 def test_a_word_changes_its_own_features_and_those_of_its_neighbours_only():

@@ -126,8 +126,10 @@ def test_ngrams_weigh_more_the_more_unevenly_they_are_spread(splits):
     np.testing.assert_allclose(plain_N, (np.log((1 + len(train)) / (1 + counts_N)) + 1) * taken_N, rtol=1e-5)
     ratios_KN = []
     for label in range(3):
-        shares_N, others_N = (1 + has_BN[of].sum(0) for of in (train.labels == label, train.labels != label))
-        ratios_KN.append(np.abs(np.log((shares_N / shares_N.sum()) / (others_N / others_N.sum()))))
+        of_label = train.labels == label
+        shares_N, others_N = ((1 + has_BN[of].sum(0)) * taken_N for of in (of_label, ~of_label))
+        shares_N, others_N = (np.where(taken_N, counts / counts.sum(), 1.0) for counts in (shares_N, others_N))
+        ratios_KN.append(np.abs(np.log(shares_N / others_N)))
     np.testing.assert_allclose(uneven_N, plain_N * np.max(ratios_KN, axis=0), rtol=1e-4, atol=1e-6)
 
 

@@ -42,12 +42,12 @@ def test_the_loss_of_a_weight_of_two_is_that_of_the_text_twice(tmp_path, setting
     texts = data.texts("train")
     model = Model("classify", chosen, vocabulary_size=data.tokenizer.size, labels=2)
     model.head.weigh(np.array([3.0, 5.0]))
-    alone = [collate_texts([texts[place]], chosen) for place in range(4)]
+    alone = [collate_texts([texts[place]], None) for place in range(4)]
     losses = [model.loss(batch)[:2] for batch in alone]
     assert [count for _, count in losses] == [3.0, 1.5, 10.0, 1.25]
-    total, count, _ = model.loss(collate_texts([texts[place] for place in range(4)], chosen))
+    total, count, _ = model.loss(collate_texts([texts[place] for place in range(4)], None))
     assert (count, total.item()) == (15.75, pytest.approx(sum(loss.item() for loss, _ in losses), abs=1e-5))
-    plain = collate_texts([texts[0], texts[2], texts[2]], chosen)
+    plain = collate_texts([texts[0], texts[2], texts[2]], None)
     unweighted, _, _ = model.loss(type(plain)(**{**vars(plain), "weights_B": np.ones(3)}))
     assert unweighted.item() == pytest.approx((losses[0][0] + losses[2][0]).item(), abs=1e-5)
 

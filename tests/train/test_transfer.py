@@ -67,7 +67,7 @@ def test_a_larger_or_smaller_table_has_the_known_ngrams_in_its_last_rows():
     }
     head = OldHead("mood", ("a", "c"), old, Graphs(None, b""), np.array([0, 2]))
     assert head.ngrams == 2
-    for rows in (3, 4, 7):
+    for rows in (3, 4, 7):  # one for padding alone, as many as it had, and more
         fresh = {
             "bypass.keys_N": np.zeros(rows, dtype=np.int32),
             "bypass.table_NK": np.zeros((rows, 3)),
@@ -81,7 +81,7 @@ def test_a_larger_or_smaller_table_has_the_known_ngrams_in_its_last_rows():
         assert not fresh["bypass.keys_N"].any()
 
 
-@pytest.mark.parametrize("rows", [0, 150])  # 129 are taken: as many as it had and more, or a few
+@pytest.mark.parametrize("rows", [0, 210])  # it knows 186: as many others as if it began, or a few
 def test_a_classifier_begins_as_it_was(going_on, classify_bundle, rows: int):
     job, model, said = going_on(classify_bundle, NEW, "new.csv", f"classify.bypass_rows={rows}")
     assert job.data.labels.names == ("negative", "positive", "strange")
@@ -194,6 +194,10 @@ def test_scores_before_are_those_of_the_old_bundle(going_on, classify_bundle, ru
         (["--replay", "reviews.csv"], "--replay: there is no model to go on from; name it with --encoder BUNDLE"),
         (["--encoder", "{bundle}", "-o", "{bundle}"], "is the model to go on from; write another beside it"),
         (["--encoder", "{bundle}", "--set", "classify.bypass_ngrams=2"], "found 2; expected 3, as"),
+        (
+            ["--encoder", "{bundle}", "--set", "classify.bypass_rows=186"],
+            "--set classify.bypass_rows: found 186; expected more than 186, the n-grams that",
+        ),
         (["--encoder", "{bundle}", "--replay", "nothing.csv"], "no such file or folder"),
     ],
 )
@@ -311,8 +315,9 @@ def test_a_language_model_beside_the_head_begins_as_that_of_the_bundle_and_count
     old = load_bundle(generate_bundle).head_arrays("lm")
     assert old.keys() == model.language.state_dict().keys()
     assert all((old[key] == value.numpy()).all() for key, value in model.language.state_dict().items())
-    feed = text_feed if name.endswith("csv") else sentence_feed
-    _, batch = next(iter(feed(job.data, "train", job.settings).ordered()))
+    given = job.data, "train", job.settings
+    feed = text_feed(*given, None) if name.endswith("csv") else sentence_feed(*given)
+    _, batch = next(iter(feed.ordered()))
     alone, _, _ = model.loss(batch)
     language = model.language
     model.language = None

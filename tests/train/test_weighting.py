@@ -50,8 +50,8 @@ def test_a_weight_of_two_is_every_text_twice(tmp_path):
     found = []
     for places, weights in (((0, 1, 2), [1.0, 2.0]), ((0, 1, 2, 2), [1.0, 1.0])):
         model.head.weigh(np.array(weights))
-        total, count, _ = model.loss(collate_texts([texts[place] for place in places], settings))
-        assert count == model.count(collate_texts([texts[place] for place in places], settings)) == 4
+        total, count, _ = model.loss(collate_texts([texts[place] for place in places], None))
+        assert count == model.count(collate_texts([texts[place] for place in places], None)) == 4
         found.append(total.item())
     assert found[0] == pytest.approx(found[1], abs=1e-5)
 

@@ -49,6 +49,7 @@ class NgramBypass(nn.Module):
         keys_N[len(keys_N) - len(keys) :] = keys
         held = np.flatnonzero(self.keys_N.numpy())
         rows = np.searchsorted(keys_N, self.keys_N.numpy()[held])
+        assert np.array_equal(keys_N[rows], self.keys_N.numpy()[held]), "a known n-gram is not among them"
         for tensor_N in (self.table_NK, self.weights_N):
             moved = torch.zeros_like(tensor_N)
             moved[rows] = tensor_N[held]

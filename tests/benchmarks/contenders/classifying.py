@@ -70,7 +70,7 @@ def _torch(folder):
         with torch.inference_mode():
             examples = text_examples(bundle.tokenizer, texts, settings)
             batches = plan_batches(np.array([len(example.ids) for example in examples]), 16384)
-            return [model.predict(collate_texts([examples[k] for k in batch], settings))[0] for batch in batches]
+            return [model.predict(collate_texts([examples[k] for k in batch], model.head.keys))[0] for batch in batches]
 
     return answer
 
