@@ -376,7 +376,7 @@ def test_a_disk_that_is_full_before_the_first_step_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("room", "fits"), [(350_000, False), (1_000_000, True)])
+@pytest.mark.parametrize(("room", "fits"), [(380_000, False), (1_000_000, True)])
 def test_a_disk_that_fills_up_in_training_loses_nothing(room, fits, place):
     """Encoded data fit; checkpoints never do, the bundle in the second case."""
     common = ["--resume", "model", "--force", "--epochs", "4"]
