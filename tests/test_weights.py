@@ -33,6 +33,7 @@ def arrays():
         "empty": np.zeros((0, 4), dtype=np.float32),
         "huge": np.array([1e9, -1.0], dtype=np.float32),
         "keys": np.linspace(1, 2**31 - 1, 3000).astype(np.int32),
+        "low keys": np.arange(1, 3001, dtype=np.int32),  # that half precision could hold, most of them
         "few keys": np.where(np.arange(3000) < 2000, 0, 2**31 - 3000 + np.arange(3000)).astype(np.int32),
     }
 
