@@ -129,6 +129,10 @@ class TransferSettings:
     unfreeze: float = bounded(0.5, 0.0, 1.0)
     """Share of the training by whose end all of such an encoder learns: from the top down a layer is added at equal
     distances, the embedding last (gradual unfreezing, same source). 0 is all from the start."""
+    retain: float = bounded(0.0, 0.0, 1.0)
+    """How far what is validated and saved lies from the learned weights towards those that were taken over: the encoder,
+    and a head that goes on without new labels (WiSE-FT; Wortsman et al., 2022). What the bundle could do is forgotten
+    less."""
     language_loss: float = bounded(0.0, 0.0, 100.0)
     """How much the nats a token of a language model of the same texts count beside the loss of a classifier or tagger
     (Chronopoulou et al., 2019); it begins as that of the bundle, if it has one, and is not saved."""

@@ -18,7 +18,7 @@ from lstmtext.nn.encoder import State, StreamState
 from lstmtext.nn.joint import Carried, JointModel
 from lstmtext.nn.model import Model, copy_tensors, fixed_tensors, moving_tensors
 from lstmtext.train.checkpoint import Snapshot
-from lstmtext.train.loop import Position, StepReport, make_optimizer, move_average, running_share
+from lstmtext.train.loop import Position, StepReport, draw_back, make_optimizer, move_average, running_share
 
 UNREAD_STEPS = 20
 """Steps whose losses are read together, as reading one waits for the device."""
@@ -72,11 +72,18 @@ class Losses:
 class Course:
     """A model in training: weights, their average, optimizer, position, and the best so far."""
 
-    def __init__(self, model: Model | JointModel, settings: Settings, *, fresh_head: bool = False) -> None:
+    def __init__(
+        self, model: Model | JointModel, settings: Settings, *, fresh_head: bool = False, taken: tuple[str, ...] = ()
+    ) -> None:
+        """A course at its beginning; `taken` is what the names of the weights begin with that were taken over."""
         self.model = model
         self._decay, self._triggered = settings.train.average, settings.train.average_after > 0
-        self.kept = copy.deepcopy(model) if self._decay or self._triggered else model
-        """What is validated and saved: an average of the weights, or the model itself."""
+        self._retain = settings.transfer.retain
+        weights = {name: own for name, own in model.named_parameters() if name.startswith(taken)}
+        self._start = {name: own.detach().clone() for name, own in weights.items() if self._retain}
+        """Weights that were taken over, where a part of them is retained."""
+        self.kept = copy.deepcopy(model) if self._decay or self._triggered or self._start else model
+        """What is validated and saved: the model itself, or an average of the weights, drawn back to their start."""
         self.averaged = 0
         """Steps of the plain mean of the weights, once it has begun."""
         self.optimizer = make_optimizer(model, settings, fresh_head=fresh_head)
@@ -94,11 +101,12 @@ class Course:
 
     def average(self, step: int) -> None:
         """Take the weights after a step into the average."""
-        if self._triggered:
-            move_average(self.kept, self.model, 1 / max(1, self.averaged))
-            self.averaged += self.averaged > 0
-        elif self.kept is not self.model:
-            move_average(self.kept, self.model, running_share(self._decay, step))
+        if self.kept is self.model:
+            return
+        share = 1 / max(1, self.averaged) if self._triggered else running_share(self._decay, step)
+        self.averaged += self.averaged > 0
+        move_average(self.kept, self.model, share)
+        draw_back(self.kept, self.model, self._start, share * self._retain)
 
     def take_best(self) -> Model | JointModel:
         """The kept model with the best weights so far."""
@@ -122,6 +130,7 @@ class Course:
         tensors = _named("model", moving_tensors(self.model))
         if self.kept is not self.model:
             tensors |= _named("average", moving_tensors(self.kept))
+        tensors |= _named("start", self._start)
         tensors |= _named("best", self.best.weights)
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= _named(f"optimizer.{index}", state)
@@ -141,6 +150,7 @@ class Course:
         copy_tensors(moving_tensors(self.model), groups["model"], place=place)
         if self.kept is not self.model:
             copy_tensors(moving_tensors(self.kept), groups.get("average", groups["model"]), place=place)
+        copy_tensors(self._start, groups.get("start", {}), place=place)
         states = {int(index): own for index, own in _grouped(groups.get("optimizer", {})).items()}
         self.optimizer.load_state_dict({"state": states, "param_groups": self.optimizer.state_dict()["param_groups"]})
         facts: dict[str, Any] = snapshot.facts

@@ -9,6 +9,8 @@ from lstmtext.bundle import Bundle
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.data.plan import DataRequest
+from lstmtext.nn.joint import head_module
+from lstmtext.nn.model import ENCODER_PREFIX, HEAD_PREFIX
 from lstmtext.tasks import TASKS, Task
 from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.ranks import ALONE, Ranks
@@ -79,6 +81,15 @@ class TrainJob:
     def fresh_head(self) -> bool:
         """Whether new heads alone begin on an encoder that was taken over."""
         return self.encoder is not None and all(head.before is None for head in self.heads)
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """What the names of the weights begin with that were taken over and learn: the encoder's, whole heads'."""
+        if self.encoder is None or self.added:
+            return ()
+        single = len(self.heads) == 1
+        whole = [head.name for head in self.heads if head.before and len(head.before.labels) == len(head.data.labels)]
+        return (ENCODER_PREFIX, *(HEAD_PREFIX if single else f"{head_module(name)}." for name in whole))
 
     @property
     def settings(self) -> Settings:

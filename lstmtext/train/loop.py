@@ -94,6 +94,16 @@ def move_average(average: nn.Module, model: nn.Module, share: float) -> None:
         torch._foreach_lerp_([kept for kept, _ in learning], [moved for _, moved in learning], share)
 
 
+def draw_back(average: nn.Module, model: nn.Module, start: Mapping[str, torch.Tensor], share: float) -> None:
+    """Move averaged weights by a share of the way from the current ones to those of the start, where it names such."""
+    if not start:
+        return
+    held, moved = dict(average.named_parameters()), dict(model.named_parameters())
+    with torch.no_grad():
+        ways = torch._foreach_sub(list(start.values()), [moved[name] for name in start])
+        torch._foreach_add_([held[name] for name in start], ways, alpha=share)
+
+
 def running_share(decay: float, step: int) -> float:
     """The share of a running average; the decay grows to its value over the first steps."""
     return 1.0 - min(decay, (1 + step) / (10 + step))

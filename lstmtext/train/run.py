@@ -76,7 +76,7 @@ def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
     """A course at its beginning, or at the last checkpoint of its run, and the precision to train in."""
     settings, run, ranks = job.settings, job.run, job.ranks
     model = make_model(job).to(device)
-    course = Course(model, settings, fresh_head=job.fresh_head)
+    course = Course(model, settings, fresh_head=job.fresh_head, taken=job.taken)
     if ranks.rank:  # other dropout than the first
         torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
     if job.snapshot is not None:

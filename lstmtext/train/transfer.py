@@ -34,6 +34,7 @@ FROZEN: dict[str, Setting] = {
     "transfer.head": "new",
     "transfer.rate_decay": 1.0,
     "transfer.unfreeze": 0.0,
+    "transfer.retain": 0.0,
     "transfer.language_loss": 0.0,
 }
 """Settings of a training that leaves the encoder alone."""

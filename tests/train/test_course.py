@@ -36,6 +36,36 @@ def test_a_triggered_average_is_the_weights_until_it_begins_and_then_their_mean(
     assert kept(course) == pytest.approx(3.0)
 
 
+def test_what_is_retained_of_weights_that_were_taken_over_is_in_what_is_kept_alone(tmp_path):
+    model, _, settings = start("classify", tmp_path, "train.average=0", "transfer.retain=0.25")
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    course = Course(model, settings, taken=("encoder.",))
+    for step, value in enumerate([5.0, 8.0]):
+        moved(course, value)
+        course.average(step)
+    assert all((value == 8.0).all() for value in course.model.parameters())
+    for name, value in course.kept.named_parameters():
+        wanted = 0.25 * before[name] + 0.75 * 8.0 if name.startswith("encoder.") else torch.full_like(value, 8.0)
+        torch.testing.assert_close(value.detach(), wanted)
+
+
+def test_a_running_average_is_drawn_back_as_a_whole(tmp_path):
+    courses = []
+    for place, share in enumerate((0.0, 0.25)):
+        (tmp_path / str(place)).mkdir()
+        model, _, settings = start("classify", tmp_path / str(place), f"transfer.retain={share}")
+        courses.append(Course(model, settings, taken=("encoder.", "head.")))
+    plain, drawn = courses
+    before = {name: value.detach().clone() for name, value in plain.model.named_parameters()}
+    for step, value in enumerate([5.0, 7.0, -2.0]):
+        for course in courses:
+            moved(course, value)
+            course.average(step)
+    learned = dict(plain.kept.named_parameters())
+    for name, value in drawn.kept.named_parameters():
+        torch.testing.assert_close(value.detach(), 0.25 * before[name] + 0.75 * learned[name].detach())
+
+
 def test_a_focal_loss_lets_sure_answers_count_less(tmp_path):
     (tmp_path / "plain").mkdir()
     (tmp_path / "focal").mkdir()

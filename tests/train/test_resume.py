@@ -51,19 +51,20 @@ def run(*options: object, cwd: Path, **more):
     return subprocess.run(command(*options), cwd=cwd, capture_output=True, text=True, check=False, **more)
 
 
-@pytest.mark.parametrize("accumulated", ["train.average=0.99", "train.average=0", "train.optimizer=sgd"])
+@pytest.mark.parametrize("accumulated", ["train.average=0.99", "train.average=0", "train.optimizer=sgd", "transfer.retain=0.5"])
 @pytest.mark.parametrize("task", FILES)
 def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_path):
     def course(name: str):
         (tmp_path / name).mkdir()
         model, feed, settings = start(task, tmp_path / name, accumulated)
-        made = Course(model, settings)
+        made = Course(model, settings, taken=("encoder.",))
         return made, feed, settings
 
     def steps(made: Course, feed, settings, count: int) -> list[float]:
         losses = []
         while len(losses) < count:  # a pass of the small data may be shorter
             for report in training_steps(Trainee(made.model, made.optimizer, settings.train), feed, made.position):
+                made.average(report.step)
                 losses.append(report.loss)
                 if len(losses) == count:
                     break
@@ -83,6 +84,7 @@ def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_p
     assert losses == wanted
     for name, value in whole.model.state_dict().items():
         assert torch.equal(value, second.model.state_dict()[name]), name
+        assert torch.equal(whole.kept.state_dict()[name], second.kept.state_dict()[name]), name
     moments = [course.optimizer.state_dict()["state"] for course in (whole, second)]
     assert all(torch.equal(moments[0][k][name], moments[1][k][name]) for k in moments[0] for name in moments[0][k])
 

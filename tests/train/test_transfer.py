@@ -359,3 +359,37 @@ def test_a_training_does_not_end_before_all_of_the_encoder_learns(run_here, gene
     done = run_here("train", tmp_path / "noise.conll", *words, "--set", "transfer.unfreeze=0.75")
     assert done.code == 0, done.err
     assert "epoch   9.00" in done.err
+
+
+@pytest.mark.parametrize(("text", "head"), [(FAR, "labels.new"), (NEW, "labels.more"), (None, "labels")])
+def test_what_is_retained_is_the_encoder_and_a_head_without_new_labels(
+    text, head, run_here, classify_bundle, data, tiny, tmp_path
+):
+    source = data / "reviews.csv"
+    if text is not None:
+        source = tmp_path / "new.csv"
+        source.write_text(text, encoding="utf-8")
+    words = ["train", source, "--encoder", classify_bundle, "--epochs", 2, *tiny, "--set", "transfer.unfreeze=0"]
+    old, made = load_bundle(classify_bundle), {}
+    for share in (0, 1):
+        done = run_here(*words, "-o", tmp_path / str(share), "--set", f"transfer.retain={share}")
+        assert done.code == 0, done.stderr
+        made[share] = load_bundle(tmp_path / str(share))
+    encoders = [own.encoder_arrays() for own in (made[0], made[1], old)]
+    for name, array in encoders[2].items():
+        np.testing.assert_allclose(encoders[1][name], array, atol=1e-6)
+        assert not np.allclose(encoders[0][name], array, atol=1e-6), name
+    weights = [own.head_arrays("labels")["output.weight"] for own in (made[1], old)]
+    assert (weights[0].shape == weights[1].shape and np.allclose(*weights, atol=1e-6)) == (head == "labels")
+
+
+def test_heads_that_learn_together_retain_what_each_was(run_here, data, tiny, tmp_path):
+    words = ["train", "--task-data", f"mood={data / 'reviews.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
+    for name, more in {"old": ["none"], "new": [tmp_path / "old", "--set", "transfer.retain=1"]}.items():
+        done = run_here(*words, "--epochs", 1, *tiny, "-o", tmp_path / name, "--encoder", *more)
+        assert done.code == 0, done.stderr
+    old, new = (load_bundle(tmp_path / name) for name in ("old", "new"))
+    pairs = [(own.encoder_arrays()["embedding_VD"], own.head_arrays("mood")["output.weight"]) for own in (old, new)]
+    pairs = [(*pair, own.head_arrays("ner")["crf.transitions_KK"]) for pair, own in zip(pairs, (old, new), strict=True)]
+    for before, after in zip(*pairs, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-6)
