@@ -130,9 +130,8 @@ class TransferSettings:
     """Share of the training by whose end all of such an encoder learns: from the top down a layer is added at equal
     distances, the embedding last (gradual unfreezing, same source). 0 is all from the start."""
     retain: float = bounded(0.0, 0.0, 1.0)
-    """How far what is validated and saved lies from the learned weights towards those that were taken over: the encoder,
-    and a head that goes on without new labels (WiSE-FT; Wortsman et al., 2022). What the bundle could do is forgotten
-    less."""
+    """How far the weights that are validated and saved lie from those that were learned towards those that were taken
+    over: of the encoder, and of a head that goes on without new labels (Wortsman et al., 2022). It forgets less."""
     language_loss: float = bounded(0.0, 0.0, 100.0)
     """How much the nats a token of a language model of the same texts count beside the loss of a classifier or tagger
     (Chronopoulou et al., 2019); it begins as that of the bundle, if it has one, and is not saved."""
@@ -293,5 +292,5 @@ SGD_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
     "generate": {"train.learning_rate": 4.0, "train.weight_decay": 1e-5},
 }
 """And where SGD does; rate times decay is of the order of AdamW's."""
-ADDED: dict[str, Setting] = {"train.optimizer": "adamw"}
+ADDED: dict[str, Setting] = {"train.optimizer": "adamw", "transfer.retain": 0.0}
 """Settings that came after bundles and runs were written that are still read, and what those were trained with."""

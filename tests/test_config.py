@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lstmtext.config import (
+    ADDED,
     TASK_DEFAULTS,
     Sampling,
     Settings,
@@ -62,9 +63,11 @@ def test_sgd_has_a_rate_of_its_own_unless_another_is_named(tmp_path: Path, task)
     assert resolve_settings(task, file=file, assignments=["train.optimizer=adamw"]).train == usual
 
 
-def test_settings_from_before_there_were_optimizers_are_those_of_adamw():
+@pytest.mark.parametrize("name", ADDED)
+def test_settings_from_before_there_was_one_of_them_do_without_it(name):
     sections = resolve_settings("tag").as_dict()
-    del sections["train"]["optimizer"]
+    section, _, key = name.partition(".")
+    del sections[section][key]
     assert settings_from_sections(sections) == resolve_settings("tag")
 
 

@@ -51,7 +51,9 @@ def run(*options: object, cwd: Path, **more):
     return subprocess.run(command(*options), cwd=cwd, capture_output=True, text=True, check=False, **more)
 
 
-@pytest.mark.parametrize("accumulated", ["train.average=0.99", "train.average=0", "train.optimizer=sgd", "transfer.retain=0.5"])
+@pytest.mark.parametrize(
+    "accumulated", ["train.average=0.99", "train.average=0", "train.optimizer=sgd", "transfer.retain=0.5"]
+)
 @pytest.mark.parametrize("task", FILES)
 def test_ten_steps_are_five_and_five_after_a_checkpoint(task, accumulated, tmp_path):
     def course(name: str):
