@@ -80,13 +80,13 @@ def export_bundle(
     """
     left = {name: own for name, own in bundle.info.heads.items() if name not in dropped}
     info, encoder, said = replace(bundle.info, heads=left), bundle.encoder_arrays(), []
-    made = precision or _precision(info.runtime)
+    made = precision or precision_of(info.runtime)
     read = export_encoder(info.encoder, encoder, precision=made) if info.encoder_is_read else None
     runtime = {**info.runtime, "precision": made} if read is not None else {}
     heads, described = {}, {}
     for name, own in left.items():
         arrays, part = bundle.head_arrays(name), bundle.part(name)
-        made = precision or _precision(own.runtime)
+        made = precision or precision_of(own.runtime)
         described[name] = replace(own, runtime={**own.runtime, "precision": made})
         if rows and name in rows:
             arrays, before = pruned(arrays, rows[name]), filled_rows(arrays)
@@ -101,7 +101,8 @@ def export_bundle(
     return said
 
 
-def _precision(runtime: Mapping[str, object]) -> Precision:
+def precision_of(runtime: Mapping[str, object]) -> Precision:
+    """The precision of a graph, from what a bundle says of it."""
     return "int8" if runtime.get("precision") == "int8" else "float32"
 
 

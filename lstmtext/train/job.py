@@ -15,6 +15,7 @@ from lstmtext.tasks import TASKS, Task
 from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.runs import RunFolder
+from lstmtext.train.staying import StayingHead
 from lstmtext.train.transfer import OldHead
 
 FROM_SCRATCH = "none"
@@ -64,6 +65,8 @@ class TrainJob:
     """A bundle whose encoder and tokenizer to start from."""
     added: bool = False
     """Whether the head is added to that bundle, whose encoder does not learn then."""
+    staying: Mapping[str, StayingHead] = field(default_factory=dict)
+    """Heads of that bundle which stay beside those that are trained."""
     run: RunFolder | None = None
     """Where checkpoints go."""
     about: dict[str, Any] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from lstmtext.train.job import TrainJob
 from lstmtext.train.looks import by_head
 from lstmtext.train.making import Counts
 from lstmtext.train.quantize import Trained, choose_together
+from lstmtext.train.staying import with_staying
 from lstmtext.weights import rounded
 
 
@@ -85,6 +86,7 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
             own, parts = _described(job, trained, chosen, training, parameters)
             graph = next((graphs.encoder for graphs, _ in chosen.values() if graphs.encoder is not None), None)
             if base is None or read is None:
+                own, parts, graph = with_staying(own, parts, graph, job.staying, encoder, job.settings)
                 save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, precision), parts)
                 return own
             heads, runtime = {**base.info.heads, **own.heads}, base.info.runtime or own.runtime

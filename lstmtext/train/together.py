@@ -19,7 +19,8 @@ from lstmtext.train.before import about_run
 from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
-from lstmtext.train.request import ChooseSettings, data_remarks, start_bundle
+from lstmtext.train.request import ChooseSettings, data_remarks, start_bundle, stays_remark
+from lstmtext.train.staying import staying_heads
 from lstmtext.train.transfer import FROZEN, head_for, old_head, with_encoder
 
 FLAG = "--task-data"
@@ -57,7 +58,11 @@ def make_joint_job(
         for text in _remarks(head, request, plans[head.name], bundle):
             remark(f"{head.name}: {text}")
     set_threads(heads[0].settings.train)
-    return TrainJob(heads, request.output, bundle, about=about_run(request, heads, bundle, ranks), ranks=ranks)
+    staying = staying_heads(bundle, heads[0].settings, list(request.together))
+    if staying:
+        remark(stays_remark(staying))
+    about = about_run(request, heads, bundle, ranks)
+    return TrainJob(heads, request.output, bundle, staying=staying, about=about, ranks=ranks)
 
 
 def _check(request: TrainRequest, ranks: Ranks) -> None:
