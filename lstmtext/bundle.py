@@ -115,6 +115,10 @@ class Bundle:
         """SHA-256 of the weights of the encoder."""
         return _digest(self.folder / (ENCODER + WEIGHTS_END))
 
+    def head_digest(self, head: str) -> str:
+        """SHA-256 of the weights of a head."""
+        return _digest(self.folder / (head_file(head) + WEIGHTS_END))
+
     def part(self, head: str | None = None) -> Part:
         """The files of a head, or of the encoder, as they are."""
         weights = self.folder / ((ENCODER if head is None else head_file(head)) + WEIGHTS_END)

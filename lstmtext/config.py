@@ -130,9 +130,9 @@ class TransferSettings:
     """Share of the training by whose end all of such an encoder learns: from the top down a layer is added at equal
     distances, the embedding last (gradual unfreezing, same source). 0 is all from the start."""
     retain: float = bounded(0.0, 0.0, 1.0)
-    """How far the weights that are validated and saved lie from those that were learned towards those that were taken
-    over: of the encoder, and of a head that goes on without new labels (Wortsman et al., 2022). With any, the other
-    heads of the bundle stay."""
+    """Share of the weights that were taken over in those that are validated and saved: 0 is what was learned, 1 what
+    was there (WiSE-FT; Wortsman et al., 2022). It is of the encoder, and of what learns step by step in a head that
+    goes on without new labels. Above 0, the other heads of the bundle stay."""
     language_loss: float = bounded(0.0, 0.0, 100.0)
     """How much the nats a token of a language model of the same texts count beside the loss of a classifier or tagger
     (Chronopoulou et al., 2019); it begins as that of the bundle, if it has one, and is not saved."""

@@ -37,7 +37,7 @@ class HeadInfo:
     data: dict[str, object] = field(default_factory=dict)
     """What it was trained on: files with their SHA-256, columns, records, label counts."""
     changes: list[str] = field(default_factory=list)
-    """What going on from another bundle changed."""
+    """What going on from another bundle changed, and what befell the head since."""
     runtime: dict[str, object] = field(default_factory=dict)
     """Precision of its graph, and the validation scores that it was chosen by."""
 

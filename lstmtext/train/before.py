@@ -1,6 +1,6 @@
 """What a run was, to be compared with what it is to go on as."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lstmtext.errors import DataError, ModelError, UsageError
 from lstmtext.resolve import differences, settings_from_sections
 from lstmtext.train.job import HeadJob, TrainRequest
 from lstmtext.train.ranks import Ranks
+from lstmtext.train.staying import StayingHead
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class EarlierRun:
     tokenizer: str
     encoder: str
     """SHA-256 of the encoder that the run started from; empty where there was none."""
+    staying: dict[str, str]
+    """SHA-256 of each head of that bundle that stays."""
 
     @classmethod
     def of(cls, about: dict[str, Any], place: object) -> "EarlierRun":
@@ -45,6 +48,7 @@ class EarlierRun:
             request = TrainRequest(_data_request(asked["data"]), Path(asked["output"]), *places)
             settings = {name: settings_from_sections(own) for name, own in about["settings"].items()}
             rest = [about[key] for key in ("data", "machine", "precision", "tokenizer", "encoder")]
+            rest.append(about.get("staying", {}))  # runs of earlier versions have none
             return cls(request, settings, *rest)
         except (KeyError, TypeError, AttributeError, UsageError) as error:
             raise ModelError(place, f"is not complete: {error!r}", hint="train anew without --resume") from error
@@ -101,6 +105,17 @@ class EarlierRun:
             expected = f"{was}, as the run has its state"
             raise UsageError("--set train.optimizer", f"found {now}", expected=expected, hint="train anew with it")
 
+    def check_retained(self, heads: Sequence[HeadJob], staying: Mapping[str, StayingHead], now: Bundle | None) -> None:
+        """Raise what says that a part of the old weights is to be retained where it was not, or of other heads."""
+        was, given = (own.transfer.retain for own in (next(iter(self.settings.values())), heads[0].settings))
+        if now is not None and bool(was) != bool(given):
+            expected = f"{was}, as the run began with it"
+            raise UsageError("--set transfer.retain", f"found {given}", expected=expected, hint="train anew with it")
+        if now is not None and self.staying != {name: own.digest for name, own in staying.items()}:
+            expected, hint = ", ".join(self.staying) or "none", "put back the bundle that the run started from"
+            found = "its heads that stay are others than when the run began"
+            raise DataError(now.folder, found, expected=f"those of then ({expected})", hint=hint)
+
     def changed_settings(self, place: object, heads: Sequence[HeadJob]) -> UsageError | None:
         """What says that settings are not those of the run, if so."""
         found: dict[str, tuple[object, object]] = {}
@@ -118,7 +133,11 @@ class EarlierRun:
 
 
 def about_run(
-    request: TrainRequest, heads: Sequence[HeadJob], encoder: Bundle | None, ranks: Ranks
+    request: TrainRequest,
+    heads: Sequence[HeadJob],
+    encoder: Bundle | None,
+    staying: Mapping[str, StayingHead],
+    ranks: Ranks,
 ) -> dict[str, object]:
     """What a run is, as `EarlierRun` reads it and JSON holds it."""
     return {
@@ -136,6 +155,7 @@ def about_run(
         "machine": machine_of(ranks),
         "tokenizer": heads[0].data.tokenizer.to_json(),
         "encoder": encoder.encoder_digest if encoder is not None else "",
+        "staying": {name: own.digest for name, own in staying.items()},
     }
 
 

@@ -79,8 +79,8 @@ class Course:
         self.model = model
         self._decay, self._triggered = settings.train.average, settings.train.average_after > 0
         self._retain = settings.transfer.retain
-        weights = {name: own for name, own in model.named_parameters() if name.startswith(taken)}
-        self._start = {name: own.detach().clone() for name, own in weights.items() if self._retain}
+        drawn = taken if self._retain else ()
+        self._start = {name: own.detach().clone() for name, own in model.named_parameters() if name.startswith(drawn)}
         """Weights that were taken over, where a part of them is retained."""
         self.kept = copy.deepcopy(model) if self._decay or self._triggered or self._start else model
         """What is validated and saved: the model itself, or an average of the weights, drawn back to their start."""

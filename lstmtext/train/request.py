@@ -1,6 +1,6 @@
 """From what a command line says of a training to a job, with the data prepared."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from lstmtext.train.before import about_run, check_new_head
 from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
-from lstmtext.train.staying import staying_heads
+from lstmtext.train.staying import staying_heads, staying_remarks
 from lstmtext.train.transfer import (
     OldHead,
     head_for,
@@ -74,15 +74,10 @@ def make_job(
     if added and encoder is not None:
         check_new_head(encoder, name, heads[0] if tokenizer else None)
     staying = {} if added else staying_heads(encoder, fitted, [name])
-    if staying:
-        remark(stays_remark(staying))
-    about = about_run(request, heads, encoder, ranks)
+    for text in staying_remarks(encoder, fitted, staying, [before.name] if before else []):
+        remark(text)
+    about = about_run(request, heads, encoder, staying, ranks)
     return TrainJob(heads, request.output, encoder, added, staying, about=about, ranks=ranks)
-
-
-def stays_remark(staying: Collection[str]) -> str:
-    """Which heads stay that learn nothing."""
-    return f"heads that stay, on an encoder that moves: {', '.join(staying)}"
 
 
 def start_bundle(request: TrainRequest) -> Bundle | None:

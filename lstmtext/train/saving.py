@@ -86,7 +86,8 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
             own, parts = _described(job, trained, chosen, training, parameters)
             graph = next((graphs.encoder for graphs, _ in chosen.values() if graphs.encoder is not None), None)
             if base is None or read is None:
-                own, parts, graph = with_staying(own, parts, graph, job.staying, encoder, job.settings)
+                before = job.encoder.info.runtime if job.encoder is not None else {}
+                own, parts, graph = with_staying(own, parts, graph, job.staying, encoder, job.settings, before)
                 save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, precision), parts)
                 return own
             heads, runtime = {**base.info.heads, **own.heads}, base.info.runtime or own.runtime

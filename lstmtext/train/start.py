@@ -201,6 +201,7 @@ def _resume(
         before.check_heads(name, job.heads)
         before.check_labels(job.heads)
         before.check_optimizer(job.heads)
+        before.check_retained(job.heads, job.staying, job.encoder)
         changes = [before.changed_settings(name, job.heads), before.changed_data(job.heads)]
         _admit(changes, remark, force=force)
         if machine := before.changed_machine(ranks):

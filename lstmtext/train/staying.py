@@ -4,7 +4,7 @@ They do where `transfer.retain` holds the encoder back: near to where it was, th
 theirs say, so their scores are those of before, and their descriptions tell so.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lstmtext.bundle import Bundle, Part
@@ -21,6 +21,8 @@ class StayingHead:
 
     info: HeadInfo
     arrays: Mapping[str, Floats]
+    digest: str
+    """SHA-256 of its weights."""
 
 
 def staying_heads(bundle: Bundle | None, settings: Settings, trained: Collection[str]) -> dict[str, StayingHead]:
@@ -29,10 +31,25 @@ def staying_heads(bundle: Bundle | None, settings: Settings, trained: Collection
         return {}
     taken = {name.lower() for name in trained}  # as files of names that differ by case alone would be one
     return {
-        name: StayingHead(info, bundle.head_arrays(name))
+        name: StayingHead(info, bundle.head_arrays(name), bundle.head_digest(name))
         for name, info in bundle.info.heads.items()
         if name.lower() not in taken
     }
+
+
+def staying_remarks(
+    bundle: Bundle | None, settings: Settings, staying: Collection[str], gone_on: Collection[str]
+) -> Iterator[str]:
+    """What the user should know of what is retained; `gone_on` are the heads of the bundle that learn."""
+    if not settings.transfer.retain:
+        return
+    if bundle is None:
+        yield "transfer.retain has no effect: there is no bundle to start from (--encoder)"
+        return
+    if staying:
+        yield f"heads that stay, on an encoder that moves: {', '.join(staying)}"
+    if replaced := [name for name in bundle.info.heads if name not in (*staying, *gone_on)]:
+        yield f"heads that do not stay, as new ones have their names: {', '.join(replaced)}"
 
 
 def with_staying(
@@ -42,21 +59,27 @@ def with_staying(
     staying: Mapping[str, StayingHead],
     encoder: Mapping[str, Floats],
     settings: Settings,
+    before: Mapping[str, object],
 ) -> tuple[BundleInfo, dict[str, Part], bytes | None]:
     """A bundle's description, the files of its heads and the encoder's graph, with the heads that stay.
 
-    `encoder` are the arrays of the encoder that has moved, `settings` those of the training.
+    `encoder` are the arrays of the encoder that has moved, `settings` those of the training, `before` what the old
+    bundle said of its encoder's graph. Graphs have the precision that is asked for, or else what they had.
     """
-    weights, moved = settings.export.weights, ", ".join(info.heads)
-    change = f"the encoder has moved since, in the training of {moved}; the scores are of before"
-    heads, files = dict(info.heads), dict(parts)
-    for name, own in staying.items():
-        arrays, made = rounded(own.arrays, weights), precision_of(own.info.runtime)
-        head = export_head(own.info.task, own.info.settings, encoder, arrays, precision=made)
-        files[name] = Part.of(arrays, head, weights)
-        heads[name] = replace(own.info, changes=[*own.info.changes, change], runtime={"precision": made})
-    info = replace(info, heads=heads)
+    wanted = settings.export.precision
+    heads, files, moved = dict(info.heads), dict(parts), ", ".join(info.heads)
+    info = replace(info, heads=heads | {name: own.info for name, own in staying.items()})
     if graph is None and info.encoder_is_read:
-        graph = export_encoder(info.encoder, encoder)
-        info = replace(info, runtime={"precision": "float32"})
-    return info, files, graph
+        precision = precision_of(before) if wanted == "auto" else wanted
+        graph = export_encoder(info.encoder, encoder, precision=precision)
+        info = replace(info, runtime={"precision": precision})
+    change = f"the encoder has moved since, in the training of {moved}; the scores are of before"
+    for name, own in staying.items():
+        arrays = rounded(own.arrays, settings.export.weights)
+        precision = precision_of(own.info.runtime) if wanted == "auto" else wanted
+        head = export_head(own.info.task, own.info.settings, encoder, arrays, precision=precision)
+        files[name] = Part.of(arrays, head, settings.export.weights)
+        written = replace(own.info.settings, export=settings.export)
+        changes = [*own.info.changes, change]
+        heads[name] = replace(own.info, settings=written, changes=changes, runtime={"precision": precision})
+    return replace(info, heads=heads), files, graph

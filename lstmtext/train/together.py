@@ -19,8 +19,8 @@ from lstmtext.train.before import about_run
 from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
-from lstmtext.train.request import ChooseSettings, data_remarks, start_bundle, stays_remark
-from lstmtext.train.staying import staying_heads
+from lstmtext.train.request import ChooseSettings, data_remarks, start_bundle
+from lstmtext.train.staying import staying_heads, staying_remarks
 from lstmtext.train.transfer import FROZEN, head_for, old_head, with_encoder
 
 FLAG = "--task-data"
@@ -59,9 +59,10 @@ def make_joint_job(
             remark(f"{head.name}: {text}")
     set_threads(heads[0].settings.train)
     staying = staying_heads(bundle, heads[0].settings, list(request.together))
-    if staying:
-        remark(stays_remark(staying))
-    about = about_run(request, heads, bundle, ranks)
+    gone_on = [head.before.name for head in heads if head.before]
+    for text in staying_remarks(bundle, heads[0].settings, staying, gone_on):
+        remark(text)
+    about = about_run(request, heads, bundle, staying, ranks)
     return TrainJob(heads, request.output, bundle, staying=staying, about=about, ranks=ranks)
 
 

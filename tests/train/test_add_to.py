@@ -172,6 +172,7 @@ def test_half_precision_is_for_the_head_alone(run_here, classify_bundle, data, t
         (["--head", "b", "--set", "encoder.input_dropout=0.9"], "--set encoder.input_dropout: found 0.9; expected 0.3"),
         (["--head", "b", "--set", "transfer.head=keep"], "--set transfer.head: found keep; expected new, as"),
         (["--head", "b", "--set", "transfer.unfreeze=0.7"], "--set transfer.unfreeze: found 0.7; expected 0.0, as"),
+        (["--head", "b", "--set", "transfer.retain=0.5"], "--set transfer.retain: found 0.5; expected 0.0, as"),
         (["--head", "b", "--head", "c"], "--head: found b, c; expected one"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -78,6 +79,39 @@ def test_a_name_that_differs_by_case_alone_takes_the_place_of_the_other(several,
     done = run_here("train", *words, "-o", tmp_path / "new", "--set", "transfer.retain=0.5")
     assert done.code == 0, done.err
     assert sorted(load_bundle(tmp_path / "new").info.heads) == ["TAG", "classify", "generate"]
+    assert "do not stay" not in done.err  # it goes on under that name
+
+
+def test_a_head_whose_name_is_taken_is_told(several, run_here, data, tiny, tmp_path):
+    words = [data / SOURCES["classify"], "--encoder", several, "--head", "tag", "--epochs", 1, *tiny]
+    done = run_here("train", *words, "-o", tmp_path / "new", "--set", "transfer.retain=0.5")
+    assert done.code == 0, done.err
+    assert "heads that do not stay, as new ones have their names: tag" in done.err
+    assert load_bundle(tmp_path / "new").info.heads["tag"].task == "classify"
+
+
+def test_nothing_is_retained_where_nothing_is_there(run_here, data, tiny, tmp_path):
+    words = [data / SOURCES["tag"], "--encoder", "none", "--epochs", 1, *tiny]
+    done = run_here("train", *words, "-o", tmp_path / "new", "--set", "transfer.retain=0.5")
+    assert done.code == 0, done.err
+    assert "transfer.retain has no effect: there is no bundle to start from" in done.err
+
+
+@pytest.mark.parametrize(("asked", "found"), [("auto", "int8"), ("float32", "float32")])
+def test_graphs_have_the_precision_that_is_asked_for_or_that_they_had(
+    asked, found, several, run_here, data, tiny, tmp_path
+):
+    old = shutil.copytree(several, tmp_path / "old")
+    assert run_here("export", "-m", old, "--precision", "int8").code == 0
+    words = [data / SOURCES["generate"], "--encoder", old, "--head", "generate", "--epochs", 1, *tiny]
+    words += ["--set", "transfer.retain=0.5", "--set", f"export.precision={asked}"]
+    done = run_here("train", *words, "-o", tmp_path / "new")
+    assert done.code == 0, done.err
+    info = load_bundle(tmp_path / "new").info
+    runs = [info.runtime, info.heads["classify"].runtime, info.heads["tag"].runtime]
+    assert [own["precision"] for own in runs] == [found] * 3
+    sizes = [(folder / "encoder.onnx").stat().st_size for folder in (old, tmp_path / "new")]
+    assert (sizes[0] == sizes[1]) == (found == "int8")
 
 
 def test_they_stay_beside_heads_that_learn_together(several, run_here, data, tiny, tmp_path):
@@ -97,6 +131,23 @@ def test_weights_are_written_in_the_precision_that_is_asked_for(going_on):
     full, _ = going_on("tag", 0.5)
     for name, size in sizes.items():
         assert size < 0.9 * (full.folder / f"head-{name}.safetensors").stat().st_size, name
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_only_as_it_began(several, run_here, tmp_path):
+    old = shutil.copytree(several, tmp_path / "old")
+    words = [DATA / SOURCES["classify"], "--encoder", "old", "--head", "classify", "--epochs", 99]
+    words += ["--threads", "1", "-q", "--set", "transfer.retain=0.5"]
+    words += ["--set", "checkpoint.steps=2", "--set", "train.patience=999"]
+    assert kill_at_random([*words, "-o", "model"], tmp_path, "model", random.Random(0))
+    answer = run("--resume", "model", "--set", "transfer.retain=0", "--force", "-q", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "--set transfer.retain: found 0.0; expected 0.5, as the run began with it" in answer.stderr
+    assert run_here("export", "-m", old, "--drop", "tag").code == 0
+    answer = run("--resume", "model", "--force", "-q", cwd=tmp_path)
+    assert answer.returncode == 3
+    assert "its heads that stay are others than when the run began; expected those of then" in answer.stderr
+    assert (tmp_path / ".runs" / "model").exists()
 
 
 @pytest.mark.slow

@@ -373,7 +373,7 @@ def test_what_is_retained_is_the_encoder_and_a_head_without_new_labels(
     old, made = load_bundle(classify_bundle), {}
     for share in (0, 1):
         done = run_here(*words, "-o", tmp_path / str(share), "--set", f"transfer.retain={share}")
-        assert done.code == 0, done.stderr
+        assert done.code == 0, done.err
         made[share] = load_bundle(tmp_path / str(share))
     encoders = [own.encoder_arrays() for own in (made[0], made[1], old)]
     for name, array in encoders[2].items():
@@ -390,7 +390,7 @@ def test_heads_that_learn_together_retain_what_each_was(run_here, data, tiny, tm
     words = ["train", "--task-data", f"mood={data / 'reviews.csv'}", "--task-data", f"ner={data / 'entities.conll'}"]
     for name, more in {"old": ["none"], "new": [tmp_path / "old", "--set", "transfer.retain=1"]}.items():
         done = run_here(*words, "--epochs", 1, *tiny, "-o", tmp_path / name, "--encoder", *more)
-        assert done.code == 0, done.stderr
+        assert done.code == 0, done.err
     old, new = (load_bundle(tmp_path / name) for name in ("old", "new"))
     pairs = [(own.encoder_arrays()["embedding_VD"], own.head_arrays("mood")["output.weight"]) for own in (old, new)]
     pairs = [(*pair, own.head_arrays("ner")["crf.transitions_KK"]) for pair, own in zip(pairs, (old, new), strict=True)]
