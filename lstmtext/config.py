@@ -188,7 +188,8 @@ class TrainSettings:
     """Most of them, so that validating takes no longer than training; of running text, a record has about 1,024
     characters."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the matrix products; auto takes bfloat16 where the processor has instructions for it."""
+    """Arithmetic of the matrix products; auto takes what a short timing finds the faster on this machine, and the same
+    ever after."""
     report: bool = True
     """Write a page of curves, scores and the worst validation records beside the bundle."""
     seed: int = bounded(1, 0, 2**32 - 1)

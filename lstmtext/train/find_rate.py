@@ -66,19 +66,15 @@ def rate_steps(job: TrainJob) -> Iterator[RateStep]:
     """
     device = set_up(job.settings, job.ranks)
     model = make_model(job).to(device)
-    settings = job.settings.train
-    trainee = Trainee(
-        model,
-        make_optimizer(model, job.settings, fresh_head=job.fresh_head),
-        settings,
-        choose_precision(settings, device),
-    )
+    settings, feed = job.settings.train, train_feed(job.data, job.settings)
+    optimizer = make_optimizer(model, job.settings, fresh_head=job.fresh_head)
+    trainee = Trainee(model, optimizer, settings, choose_precision(settings, model, feed))
     position = Position.first(settings.seed)
     position.progress = 1.0  # when nothing is frozen any more
     rates = RANGES[settings.optimizer]
     smooth = 0.0
     lowest, first = float("inf"), 0.0
-    for step, batch in enumerate(islice(_endless(train_feed(job.data, job.settings), settings.seed), STEPS)):
+    for step, batch in enumerate(islice(_endless(feed, settings.seed), STEPS)):
         rate = rates.lowest * (rates.highest / rates.lowest) ** (step / (STEPS - 1))
         loss = float(trainee.step([batch], model.count(batch), rate, position))
         smooth = SMOOTH * smooth + (1 - SMOOTH) * loss

@@ -6,6 +6,7 @@ current step, with the best weights so far saved as a bundle.
 
 import time
 from functools import partial
+from typing import NamedTuple
 
 import torch
 
@@ -34,12 +35,13 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     settings = job.settings
     device = set_up(settings, job.ranks)
     started = time.monotonic()
-    course, precision = _begin(job, device)
+    begun = _begin(job, device)
+    course, precision = begun.course, begun.precision
     parameters = count_parameters(models_of(course.model, [head.name for head in job.heads]))
     learning = sum(parameters.heads.values()) if job.added else parameters.whole
     listener.started(parameters=learning, precision=precision, device=str(device))
     with interruptible() as interrupted:  # saving too, or a late Ctrl-C would lose the training
-        diverged, stopped = _train_until_done(job, course, precision, interrupted, listener, started)
+        diverged, stopped = _train_until_done(job, begun, interrupted, listener, started)
         if diverged and widens(job):
             raise _diverged(diverged, f"{job.output} is unchanged")
         if course.best.scores is None:
@@ -72,8 +74,16 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
     return info
 
 
-def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
-    """A course at its beginning, or at the last checkpoint of its run, and the precision to train in."""
+class Begun(NamedTuple):
+    """A training that can take its next step."""
+
+    course: Course
+    feed: Feed
+    precision: str
+
+
+def _begin(job: TrainJob, device: torch.device) -> Begun:
+    """A course at its beginning, or at the last checkpoint of its run."""
     settings, run, ranks = job.settings, job.run, job.ranks
     model = make_model(job).to(device)
     course = Course(model, settings, fresh_head=job.fresh_head, taken=job.taken)
@@ -81,15 +91,16 @@ def _begin(job: TrainJob, device: torch.device) -> tuple[Course, str]:
         torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
     if job.snapshot is not None:
         course.restore(job.snapshot, job.output, ranks.rank, ranks.size)
-    precision = choose_precision(settings.train, device) if settings.train.precision != "auto" else job.precision
-    precision = precision or choose_precision(settings.train, device)
+    feed = _feed(job)
+    precision = job.precision if settings.train.precision == "auto" else settings.train.precision
+    precision = precision or ranks.from_first(choose_precision(settings.train, model, feed) if ranks.first else None)
     if run:
         try:
             run.keep_fixed(course.fixed())
             run.describe({**job.about, "precision": precision})
         except OSError as error:
             raise UserError(run.folder, f"cannot be written: {error}", hint="nothing was trained; make room") from error
-    return course, precision
+    return Begun(course, feed, precision)
 
 
 SEEDS_APART = 1_000_003
@@ -106,11 +117,11 @@ def _diverged(step: int, saved: str) -> Diverged:
 
 
 def _train_until_done(
-    job: TrainJob, course: Course, precision: str, interrupted: list[int], listener: Listener, started: float
+    job: TrainJob, begun: Begun, interrupted: list[int], listener: Listener, started: float
 ) -> tuple[int, bool]:
     """Run the loop with validations and checkpoints; the step at which it diverged, else 0, and if it was stopped."""
+    course, feed, precision = begun
     settings, best, ranks = job.settings, course.best, job.ranks
-    feed = _feed(job)
     if best.misses >= settings.train.patience:  # the run was cut short after its end
         return 0, False
     keeper = _Keeper(job, course, listener)

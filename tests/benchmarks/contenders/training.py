@@ -56,8 +56,8 @@ def _ours(folder, task, settings, flops):
         counts_N = count_features(data.sentences("train"), chosen.tag.bypass_rows)
         model.head.bypass.learn_only(counts_N >= chosen.tag.bypass_least)
     kept = copy.deepcopy(model)
-    precision = choose_precision(chosen.train, torch.device("cpu"))
     feed = train_feed(data, chosen)
+    precision = choose_precision(chosen.train, model, feed)
     steps = training_steps(Trainee(model, make_optimizer(model, chosen), chosen.train, precision), feed)
     scale = _flops_of_token(chosen.encoder) / BILLION if flops else 1
 
@@ -81,13 +81,15 @@ def _roofline(folder, task, settings, flops):
     import numpy as np
     import torch
 
+    from lstmtext.nn.model import Model
     from lstmtext.train.feeds import train_feed
     from lstmtext.train.precision import choose_precision
 
     data, chosen = set_up(folder, task, settings)
     encoder = chosen.encoder
-    kind = torch.bfloat16 if choose_precision(chosen.train, torch.device("cpu")) == "bfloat16" else torch.float32
     feed = train_feed(data, chosen)
+    model = Model(task, chosen, vocabulary_size=data.tokenizer.size, labels=len(data.labels))
+    kind = torch.bfloat16 if choose_precision(chosen.train, model, feed) == "bfloat16" else torch.float32
     if task == "generate":
         rows, steps = chosen.generate.rows, chosen.generate.window
     else:
