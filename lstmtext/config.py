@@ -175,6 +175,10 @@ class TrainSettings:
     the running average (Merity et al., 2018); 0 is never."""
     clip: float = bounded(1.0, 1e-6, 1e6)
     """Largest norm of the gradient."""
+    adversarial: float = bounded(0.0, 0.0, 100.0)
+    """How far the embedded tokens of a text are moved together to where its loss grows fastest, as a multiple of a
+    token's mean length; the loss is then the mean of both, at twice the time (Miyato et al., 2017). 0 moves none, as
+    does an encoder that is frozen."""
     mixing: float = bounded(1.0, 0.0, 1.0)
     """Of heads that train together: each has its share of the tokens raised to this power; 1 is in proportion, 0 is all
     alike."""
@@ -294,5 +298,5 @@ SGD_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
     "generate": {"train.learning_rate": 4.0, "train.weight_decay": 1e-5},
 }
 """And where SGD does; rate times decay is of the order of AdamW's."""
-ADDED: dict[str, Setting] = {"train.optimizer": "adamw", "transfer.retain": 0.0}
+ADDED: dict[str, Setting] = {"train.optimizer": "adamw", "transfer.retain": 0.0, "train.adversarial": 0.0}
 """Settings that came after bundles and runs were written that are still read, and what those were trained with."""

@@ -108,9 +108,11 @@ class Encoder(nn.Module):
         embedded_BTD = embedding_dropout(embedded_BTD, ids_BT, entries, rate, training=self.training)
         return locked_dropout(embedded_BTD, self.settings.input_dropout, training=self.training)
 
-    def forward(self, ids_BT: Tensor, lengths_B: Tensor) -> Encoding:
-        """States of whole sequences of the given lengths."""
+    def forward(self, ids_BT: Tensor, lengths_B: Tensor, shift_BTD: Tensor | None = None) -> Encoding:
+        """States of whole sequences of the given lengths; a shift is added to the embedded tokens."""
         embedded_BTD = self.embed(ids_BT)
+        if shift_BTD is not None:
+            embedded_BTD = embedded_BTD + shift_BTD
         forward_BTH, _ = self.forward_stack(embedded_BTD)
         if self.backward_stack is None:
             return Encoding(forward_BTH, None, lengths_B, self.embedding_VD)

@@ -32,10 +32,12 @@ class JointModel(nn.Module):
         """Where the weights are."""
         return self.encoder.embedding_VD.device
 
-    def forward(self, batch: HeadBatch, carried: Carried | None = None) -> tuple[Tensor, Carried]:
+    def forward(
+        self, batch: HeadBatch, carried: Carried | None = None, shift_BTD: Tensor | None = None
+    ) -> tuple[Tensor, Carried]:
         """The mean loss of a batch in nats, and the states to go on from, of all heads."""
         own = dict(carried or {})
-        total, count, after = self.models[batch.head].loss(batch.batch, own.get(batch.head))
+        total, count, after = self.models[batch.head].loss(batch.batch, own.get(batch.head), shift_BTD)
         if after is not None:
             own[batch.head] = after
         return total / (count or 1.0), own

@@ -76,18 +76,22 @@ class Model(nn.Module):
         """Where the weights are."""
         return self.encoder.embedding_VD.device
 
-    def loss(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, float, StreamState | None]:
+    def loss(
+        self, batch: Batch, carried: StreamState | None = None, shift_BTD: Tensor | None = None
+    ) -> tuple[Tensor, float, StreamState | None]:
         """Summed loss in nats, the count it is a sum over, and the state that the next window goes on from."""
-        encoding, after = self.encode(batch, carried)
+        encoding, after = self.encode(batch, carried, shift_BTD)
         total, count = self.head.loss(encoding, batch)  # type: ignore[arg-type]  # a task's batches fit its head
         if self.language is not None and self.training and not isinstance(batch, StreamBatch):
             nats, _ = self.language.text_nats(encoding, batch.ids_BT, batch.lengths_B)
             total = total + self.share * nats
         return total, count, after
 
-    def forward(self, batch: Batch, carried: StreamState | None = None) -> tuple[Tensor, StreamState | None]:
+    def forward(
+        self, batch: Batch, carried: StreamState | None = None, shift_BTD: Tensor | None = None
+    ) -> tuple[Tensor, StreamState | None]:
         """The summed loss of a batch and the state to go on from, as a training step calls it."""
-        total, _, after = self.loss(batch, carried)
+        total, _, after = self.loss(batch, carried, shift_BTD)
         return total, after
 
     def count(self, batch: AnyBatch) -> float:
@@ -101,11 +105,16 @@ class Model(nn.Module):
         answer: Floats = self.head.predict(encoding, batch).float().cpu().numpy()  # type: ignore[arg-type]
         return answer, after
 
-    def encode(self, batch: Batch, carried: StreamState | None = None) -> tuple[Encoding, StreamState | None]:
-        """States of a batch; rows of a stream go on from the carried state unless they start anew."""
+    def encode(
+        self, batch: Batch, carried: StreamState | None = None, shift_BTD: Tensor | None = None
+    ) -> tuple[Encoding, StreamState | None]:
+        """States of a batch; rows of a stream go on from the carried state unless they start anew.
+
+        A shift is added to the embedded tokens of a batch that is no stream.
+        """
         device = self.device
         if not isinstance(batch, StreamBatch):
-            return self.encoder(tensor(batch.ids_BT, device), tensor(batch.lengths_B, device)), None
+            return self.encoder(tensor(batch.ids_BT, device), tensor(batch.lengths_B, device), shift_BTD), None
         backward_BT = None if batch.reversed_BT is None else tensor(batch.reversed_BT[:, :-1], device)
         before = _restarted(carried, batch.fresh_B)
         return self.encoder.read_stream(tensor(batch.ids_BT[:, :-1], device), backward_BT, before)

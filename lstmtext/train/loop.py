@@ -21,6 +21,7 @@ from lstmtext.nn.encoder import StreamState
 from lstmtext.nn.joint import Carried, JointModel
 from lstmtext.nn.model import ENCODER_PREFIX, AnyBatch, HeadBatch, Model
 from lstmtext.text.examples import StreamBatch
+from lstmtext.train.adversarial import no_shift, worst_shift
 from lstmtext.train.feeds import Feed, ahead
 from lstmtext.train.precision import autocast
 from lstmtext.train.ranks import ALONE, Ranks
@@ -161,16 +162,29 @@ class Trainee:
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
         for index, batch in enumerate(batches):
+            share, shift_BTD = 1.0 / (count or 1.0), None
+            if self.settings.adversarial and (rest := no_shift(batch, self.model.encoder)) is not None:
+                share /= 2
+                with self._gradients_later():
+                    losses.append(self._add_gradients(batch, share, position, rest))
+                shift_BTD = worst_shift(rest, self.model.encoder, self.settings.adversarial)
             with self._gradients_later() if index < len(batches) - 1 else nullcontext():
-                with autocast(self.model.device, self.precision):
-                    total, position.carried = self.shared(batch, position.carried)
-                losses.append(total / (count or 1.0))
-                torch.autograd.backward(losses[-1] * self.ranks.size)  # which averages over the ranks
+                losses.append(self._add_gradients(batch, share, position, shift_BTD))
         for parameter in chain.from_iterable(frozen):
             parameter.grad = None
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         return torch.stack(losses).detach().sum()
+
+    def _add_gradients(
+        self, batch: AnyBatch, share: float, position: Position, shift_BTD: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Add the gradient of a batch's loss times a share to that of the step; the loss times the share."""
+        with autocast(self.model.device, self.precision):
+            total, position.carried = self.shared(batch, position.carried, shift_BTD)
+        loss: torch.Tensor = total * share
+        torch.autograd.backward(loss * self.ranks.size)  # which averages over the ranks
+        return loss
 
     def _gradients_later(self) -> AbstractContextManager[object]:
         """A context in which ranks do not exchange gradients yet."""

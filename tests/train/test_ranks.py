@@ -103,6 +103,15 @@ def test_accumulated_batches_have_the_losses_of_large_ones_on_any_number_of_proc
 
 
 @pytest.mark.slow
+def test_texts_that_are_read_twice_have_the_losses_of_one_process():
+    twice = ["train.batch_tokens=2048", "train.adversarial=0.3"]
+    alone = losses("classify", 1, *twice)
+    assert losses("classify", 2, *twice) == pytest.approx(alone, abs=1e-5)
+    assert losses_of_two_hosts("classify", *twice) == pytest.approx(alone, abs=1e-5)
+    assert alone != pytest.approx(losses("classify", 1, twice[0]), abs=1e-3)
+
+
+@pytest.mark.slow
 def test_only_the_first_process_writes_and_talks(tmp_path):
     options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, "--epochs", "2"]
     done = subprocess.run(torchrun("-m", "lstmtext", "train", *options), capture_output=True, text=True, check=False)
