@@ -176,9 +176,9 @@ class TrainSettings:
     clip: float = bounded(1.0, 1e-6, 1e6)
     """Largest norm of the gradient."""
     adversarial: float = bounded(0.0, 0.0, 100.0)
-    """How far the embedded tokens of a text are moved together to where its loss grows fastest, as a multiple of a
-    token's mean length; the loss is then the mean of both, at twice the time (Miyato et al., 2017). 0 moves none, as
-    does an encoder that is frozen."""
+    """How far the embedded tokens of a text are moved, all together, to where its loss grows fastest, as a multiple of
+    the mean length of the vocabulary's embeddings; the loss is then the mean of both readings, at twice the time
+    (Miyato et al., 2017). 0 reads once; a language model always does."""
     mixing: float = bounded(1.0, 0.0, 1.0)
     """Of heads that train together: each has its share of the tokens raised to this power; 1 is in proportion, 0 is all
     alike."""
@@ -192,8 +192,8 @@ class TrainSettings:
     """Most of them, so that validating takes no longer than training; of running text, a record has about 1,024
     characters."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of the matrix products; auto takes what a short timing finds the faster on this machine, and the same
-    ever after."""
+    """Arithmetic of the matrix products; auto takes bfloat16 where the processor has instructions for it, unless a
+    short timing finds float32 clearly faster; what it finds is remembered for this machine."""
     report: bool = True
     """Write a page of curves, scores and the worst validation records beside the bundle."""
     seed: int = bounded(1, 0, 2**32 - 1)

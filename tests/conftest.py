@@ -78,6 +78,17 @@ def _nothing_shipped() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests, and what they start, leave the user's folder of caches alone; all workers share one."""
+    base = tmp_path_factory.getbasetemp()
+    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "caches"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(caches))
+        patch.setitem(ENVIRONMENT, "XDG_CACHE_HOME", str(caches))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with reviews.csv, entities.conll, prose.txt and held.txt."""

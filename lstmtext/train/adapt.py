@@ -64,7 +64,8 @@ def adapting_settings(choose: ChooseSettings) -> ChooseSettings:
 
     def chosen(settings: Settings) -> Settings:
         own = settings.transfer
-        train = replace(settings.train, epochs=own.adapt_epochs, budget=settings.train.budget * own.adapt_share)
+        budget = settings.train.budget * own.adapt_share
+        train = replace(settings.train, epochs=own.adapt_epochs, budget=budget, adversarial=0.0)
         transfer = replace(own, retain=0.0)  # that is for what the head learns, and other heads are none of its own
         classify = replace(settings.classify, multi_label=False)
         return replace(settings, classify=classify, transfer=transfer, train=replace(train, report=False))

@@ -16,7 +16,7 @@ SHORTEST = 1e-12
 def no_shift(batch: AnyBatch, encoder: Encoder) -> torch.Tensor | None:
     """Zeros to add to a batch's embedded tokens, [B, T, D], whose gradient is theirs.
 
-    None where a second reading teaches nothing: of running text, and where the encoder is frozen.
+    None for what is read once: running text, and all where the encoder is frozen, so that its gradient is not needed.
     """
     own = batch.batch if isinstance(batch, HeadBatch) else batch
     table_VD = encoder.embedding_VD
@@ -28,7 +28,7 @@ def no_shift(batch: AnyBatch, encoder: Encoder) -> torch.Tensor | None:
 def worst_shift(read_BTD: torch.Tensor, encoder: Encoder, length: float) -> torch.Tensor:
     """The shift of each text along the gradient of the zeros that were read, [B, T, D].
 
-    It is as long as so many embeddings of the encoder are on average, over all tokens of a text together.
+    Over all tokens of a text together it is so many times as long as the vocabulary's embeddings are on average.
     """
     gradient_BTD = read_BTD.grad
     assert gradient_BTD is not None, "the batch was read with it"

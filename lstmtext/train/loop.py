@@ -38,7 +38,7 @@ class StepReport:
     progress: float
     """Share of the training that is done, 0 to 1."""
     mean_nats: torch.Tensor
-    """Nats per text, word or token of this batch, still on the device."""
+    """Nats per text, word or token of this batch, still on the device; of two readings, their mean."""
     tokens: int
     """Real tokens read in this step."""
     rate: float
@@ -163,11 +163,12 @@ class Trainee:
         losses = []
         for index, batch in enumerate(batches):
             share, shift_BTD = 1.0 / (count or 1.0), None
-            if self.settings.adversarial and (rest := no_shift(batch, self.model.encoder)) is not None:
+            zeros_BTD = no_shift(batch, self.model.encoder) if self.settings.adversarial else None
+            if zeros_BTD is not None:
                 share /= 2
                 with self._gradients_later():
-                    losses.append(self._add_gradients(batch, share, position, rest))
-                shift_BTD = worst_shift(rest, self.model.encoder, self.settings.adversarial)
+                    losses.append(self._add_gradients(batch, share, position, zeros_BTD))
+                shift_BTD = worst_shift(zeros_BTD, self.model.encoder, self.settings.adversarial)
             with self._gradients_later() if index < len(batches) - 1 else nullcontext():
                 losses.append(self._add_gradients(batch, share, position, shift_BTD))
         for parameter in chain.from_iterable(frozen):

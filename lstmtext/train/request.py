@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lstmtext.bundle import Bundle, load_bundle
-from lstmtext.config import Settings, TaskName
+from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
@@ -32,6 +32,8 @@ from lstmtext.train.transfer import (
 
 ENCODED = "encoded"
 KEEPS = "--set transfer.head=keep keeps its head"
+READ_ONCE: dict[str, Setting] = {"train.adversarial": 0.0}
+"""Settings of a language model by itself, whose text goes on from where it was read before."""
 USUAL_WEIGHTS = (0.1, 10.0)
 """Between these, weights of rows need no remark."""
 ChooseSettings = Callable[[TaskName], Settings]
@@ -101,6 +103,12 @@ def check_request(request: TrainRequest) -> None:
     if started and Path(request.encoder).absolute() == request.output.absolute():
         hint = "write another beside it, so that both can be compared"
         raise UsageError("-o/--output", f"{request.output} is the model to go on from", hint=hint)
+
+
+def chosen_for(task: TaskName, choose: ChooseSettings) -> Settings:
+    """The settings of a task. Raises UsageError for what is asked for and cannot be had."""
+    settings = choose(task)
+    return with_kept(settings, task, READ_ONCE, "running text is read once") if task == "generate" else settings
 
 
 def check_weighs(request: TrainRequest, task: TaskName) -> None:
@@ -206,12 +214,12 @@ def _prepared(
         data = load_encoded(Path(names[0]))
         _check_encoded(request.data, data.task)
         check_weighs(request, data.task)
-        return data, _settings_for_encoded(data, choose(data.task), request, encoder)
+        return data, _settings_for_encoded(data, chosen_for(data.task, choose), request, encoder)
     plan, remarks = make_plan(request.data)
     for text in remarks:
         remark(text)
     check_weighs(request, plan.task)
-    settings = choose(plan.task)
+    settings = chosen_for(plan.task, choose)
     if encoder is not None:
         settings = with_encoder(settings, plan.task, encoder, added=bool(request.add_to))
         found = head_for(encoder, plan.task, settings, request.head)

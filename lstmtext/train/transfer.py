@@ -36,6 +36,7 @@ FROZEN: dict[str, Setting] = {
     "transfer.unfreeze": 0.0,
     "transfer.retain": 0.0,
     "transfer.language_loss": 0.0,
+    "train.adversarial": 0.0,
 }
 """Settings of a training that leaves the encoder alone."""
 LABEL_AXES = {

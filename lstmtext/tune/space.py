@@ -67,7 +67,7 @@ def _classify(trial: "Trial", settings: Settings) -> dict[str, Setting]:
     return {
         "classify.dropout": trial.suggest_float("classify.dropout", 0.1, 0.7),
         "classify.label_smoothing": trial.suggest_float("classify.label_smoothing", 0.0, 0.15),
-        "train.adversarial": trial.suggest_float("train.adversarial", 0.0, 0.6),
+        "train.adversarial": trial.suggest_categorical("train.adversarial", [0.0, 0.15, 0.3, 0.6]),
         "train.batch_tokens": _around(trial, "train.batch_tokens", settings.train.batch_tokens),
     }
 

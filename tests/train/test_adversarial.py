@@ -6,8 +6,10 @@ import torch
 
 from lstmtext.nn.joint import JointModel
 from lstmtext.nn.model import HeadBatch
+from lstmtext.train import loop
 from lstmtext.train.adversarial import no_shift, worst_shift
 from lstmtext.train.loop import Position, Trainee, make_optimizer
+from tests.conftest import TINY
 from tests.train.test_loop import losses_of, start
 
 LENGTH = 0.3
@@ -68,6 +70,49 @@ def test_a_step_follows_the_mean_of_both_losses(task, tmp_path):
     assert loss.item() == pytest.approx((plain.item() + shifted.item()) / 2, rel=1e-5)
     for name, own in model.named_parameters():
         torch.testing.assert_close(own.grad, wanted[name], msg=name, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [0.1, 1.0])
+def test_the_setting_is_the_length(length, tmp_path, monkeypatch):
+    model, batch, settings = begun("classify", tmp_path, f"train.adversarial={length}")
+    seen = []
+    monkeypatch.setattr(loop, "worst_shift", lambda *given: seen.append(given[2]) or worst_shift(*given))
+    Trainee(model, make_optimizer(model, settings), settings.train).step([batch], 1.0, 0.0, Position.first(1))
+    assert seen == [length]
+
+
+def test_both_stacks_read_the_shifted_tokens(tmp_path):
+    model, batch, _ = begun("classify", tmp_path)
+    ids_BT, lengths_B = torch.from_numpy(batch.ids_BT), torch.from_numpy(batch.lengths_B)
+    shift_BTD = torch.randn(*ids_BT.shape, model.encoder.settings.embedding_size)
+    plain, shifted = model.encoder(ids_BT, lengths_B), model.encoder(ids_BT, lengths_B, shift_BTD)
+    embed = model.encoder.embed
+    model.encoder.embed = lambda ids_BT: embed(ids_BT) + shift_BTD
+    by_hand = model.encoder(ids_BT, lengths_B)
+    for name in ("forward_BTH", "backward_BTH"):
+        torch.testing.assert_close(getattr(shifted, name), getattr(by_hand, name))
+        assert not torch.allclose(getattr(shifted, name), getattr(plain, name))
+
+
+def test_each_of_accumulated_batches_is_read_twice(tmp_path):
+    model, batch, settings = begun("classify", tmp_path, f"train.adversarial={LENGTH}", "train.clip=1e6")
+    count, gradients = model.count(batch), []
+    for times in (1, 2):
+        trainee = Trainee(model, make_optimizer(model, settings), settings.train)
+        trainee.step([batch] * times, count * times, 0.0, Position.first(1))
+        gradients.append([own.grad.clone() for own in model.parameters()])
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_read_once_refuses_to_be_read_twice(data, classify_bundle, run_here, tmp_path):
+    asked = ["-o", tmp_path / "new", "--epochs", "1", "--set", f"train.adversarial={LENGTH}", *TINY]
+    done = run_here("train", data / "prose.txt", "--encoder", "none", *asked)
+    assert (done.code, "running text is read once" in done.err) == (2, True), done.err
+    added = ["--add-to", classify_bundle, "--head", "ner"]
+    done = run_here("train", data / "entities.conll", *added, *asked)
+    assert (done.code, "--set train.adversarial" in done.err) == (2, True), done.err
+    assert not (tmp_path / "new").exists()
 
 
 def test_running_text_is_read_as_ever(tmp_path):

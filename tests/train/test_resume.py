@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from lstmtext.bundle import load_bundle
+from lstmtext.train import run as training
 from lstmtext.train import saving
 from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, write_snapshot
 from lstmtext.train.course import Course
@@ -483,3 +484,18 @@ def test_states_are_read_on_by_as_many_ranks_only(ranks, kept, tmp_path):
     again = Course(other, settings)
     again.restore(course.snapshot([course.of_rank()]), "here", 0, ranks)
     assert (again.position.carried is not None) == kept
+
+
+def test_the_arithmetic_that_a_run_began_in_stays(run_here, data, tmp_path, monkeypatch):
+    def cut(*given):
+        raise RuntimeError("cut short")
+
+    options = [data / "reviews.csv", *SMALL, "--epochs", 2, "--set", "checkpoint.steps=1", "-o", tmp_path / "model"]
+    with monkeypatch.context() as first:
+        first.setattr(training, "choose_precision", lambda *given: "bfloat16")
+        first.setattr(training, "save", cut)
+        assert "cut short" in run_here("train", *options).err
+    monkeypatch.setattr(training, "choose_precision", lambda *given: "float32")
+    done = run_here("train", "--resume", tmp_path / "model")
+    assert (done.code, "in bfloat16 on" in done.err) == (0, True), done.err
+    assert load_bundle(tmp_path / "model").head()[1].training["precision"] == "bfloat16"
