@@ -27,7 +27,7 @@ from lstmtext import __version__
 from lstmtext.card import model_card
 from lstmtext.config import TaskName, WeightPrecision
 from lstmtext.description import BundleInfo, HeadInfo, info_from, plain
-from lstmtext.errors import ModelError, UsageError
+from lstmtext.errors import ModelError, UsageError, reason
 from lstmtext.folders import replacing
 from lstmtext.text.arrays import Floats
 from lstmtext.text.tokenizer import Tokenizer
@@ -83,7 +83,7 @@ class Bundle:
         }
         if len(heads) == 1:
             return next(iter(heads.items()))
-        present = ", ".join(f"'{own}' ({info.task})" for own, info in self.info.heads.items())
+        present = ", ".join(f"'{own}' ({info.task})" for own, info in (heads or self.info.heads).items())
         wanted = f"head '{name}'" if name else f"head for {task}"
         found = f"no {wanted}" if not heads else "more than one head fits"
         if name in self.info.heads and not heads:
@@ -145,7 +145,8 @@ def load_bundle(folder: Path) -> Bundle:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, files = content.pop("format"), dict(content.pop("files"))
     except (ValueError, KeyError, OSError, AttributeError, TypeError) as error:
-        raise ModelError(path, f"cannot be read: {error!r}", hint="train the bundle again") from error
+        found = "no object" if isinstance(error, AttributeError | TypeError) else reason(error)
+        raise ModelError(path, f"is broken: {found}", hint="copy or train the bundle again") from error
     if version != FORMAT:
         raise ModelError(
             path,

@@ -44,6 +44,13 @@ class ModelError(UserError):
     exit_code = ExitCode.MODEL
 
 
+def reason(error: Exception) -> str:
+    """What an exception says, without the number and the file name of one that the system raised."""
+    if isinstance(error, KeyError):
+        return f"no {error}"
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
 class Interrupted(Exception):
     """The user stopped a training; what was saved, if anything, is in the message."""
 

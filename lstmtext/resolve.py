@@ -8,12 +8,16 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from lstmtext.bounds import check_bounds
 from lstmtext.config import ADDED, SGD_DEFAULTS, TASK_DEFAULTS, Setting, Settings, TaskName
-from lstmtext.errors import UsageError
+from lstmtext.errors import UsageError, reason
+
+SECTIONS: dict[str, dict[str, object]] = {name: get_type_hints(own) for name, own in get_type_hints(Settings).items()}
+"""The settings of each section, with their types."""
 
 
 class Given(NamedTuple):
@@ -70,15 +74,18 @@ def differences(before: Settings, now: Settings, *, besides: str = "") -> dict[s
     return {key: (old[key], new[key]) for key in keys if old[key] != new[key]}
 
 
+def sections_of(task: TaskName) -> list[str]:
+    """The sections of settings that a task has: all but those of other tasks' heads."""
+    return [name for name in SECTIONS if name == task or name not in get_args(TaskName)]
+
+
 def as_toml(task: TaskName, settings: Settings) -> str:
     """The settings that are not the task's defaults, as a file that `--config` takes, without those of other tasks."""
     usual = resolve_settings(task, flags={"train.optimizer": settings.train.optimizer}).as_dict()
     usual["train"]["optimizer"] = resolve_settings(task).train.optimizer
-    others = {name for name in get_args(TaskName) if name != task}
     lines = []
-    for section, values in settings.as_dict().items():
-        if section in others:
-            continue
+    for section in sections_of(task):
+        values = settings.as_dict()[section]
         own = {name: value for name, value in values.items() if value != usual[section][name]}
         lines += [f"[{section}]", *(f"{name} = {json.dumps(value)}" for name, value in own.items()), ""] if own else []
     return "\n".join(lines)
@@ -138,10 +145,9 @@ def _settings_from_given(chosen: Mapping[str, Given]) -> Settings:
     sections: dict[str, dict[str, Setting]] = {}
     for key, given in chosen.items():
         section, _, name = key.partition(".")
-        hints = _section_hints(section, given.place)
-        if name not in hints:
-            raise UsageError(given.place, "no such setting", hint=f"{section} has: {', '.join(hints)}")
-        sections.setdefault(section, {})[name] = _coerce(given, hints[name])
+        if name not in SECTIONS.get(section, {}):
+            raise UsageError(given.place, "no such setting", hint=_what_there_is(section, name))
+        sections.setdefault(section, {})[name] = _coerce(given, SECTIONS[section][name])
     defaults = Settings()
     made = {name: dataclasses.replace(getattr(defaults, name), **values) for name, values in sections.items()}
     for section, settings in made.items():
@@ -149,12 +155,16 @@ def _settings_from_given(chosen: Mapping[str, Given]) -> Settings:
     return dataclasses.replace(defaults, **made)
 
 
-def _section_hints(section: str, place: str) -> dict[str, object]:
-    sections = get_type_hints(Settings)
-    if section not in sections:
-        expected = "SECTION.NAME=VALUE" if place.startswith("--set ") else "a section that exists"
-        raise UsageError(place, "no such setting", expected=expected, hint=f"sections: {', '.join(sections)}")
-    return get_type_hints(sections[section])
+def _what_there_is(section: str, name: str) -> str:
+    """The setting that was meant, where one is much like it, or those that there are."""
+    keys = [f"{own}.{setting}" for own, hints in SECTIONS.items() for setting in hints]
+    meant = [key for key in keys if key.partition(".")[2] in (name or section,)]
+    meant = meant or get_close_matches(f"{section}.{name}", keys, n=1, cutoff=0.8)
+    if meant:
+        return f"did you mean {' or '.join(meant)}?"
+    return (
+        f"{section} has: {', '.join(SECTIONS[section])}" if section in SECTIONS else f"sections: {', '.join(SECTIONS)}"
+    )
 
 
 def _read_file(path: Path) -> dict[str, Given]:
@@ -162,12 +172,15 @@ def _read_file(path: Path) -> dict[str, Given]:
         sections = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
-            path, f"cannot be read: {error}", expected="a TOML file with sections such as [train]"
+            path, f"cannot be read: {reason(error)}", expected="a TOML file with sections such as [train]"
         ) from error
     flat: dict[str, Given] = {}
     for section, values in sections.items():
         if not isinstance(values, dict):
-            raise UsageError(path, f"'{section}' stands outside a section", expected=f"[{section}] or [train]")
+            if section in SECTIONS:
+                raise UsageError(path, f"'{section}' is no section", expected=f"[{section}] and its settings below")
+            owners = " or ".join(f"[{own}]" for own, hints in SECTIONS.items() if section in hints)
+            raise UsageError(path, f"'{section}' stands outside a section", expected=f"{owners or '[train]'} above it")
         for name, value in values.items():
             flat[f"{section}.{name}"] = Given(value, f"{path}: {section}.{name}")
     return flat

@@ -108,10 +108,21 @@ def test_a_setting_that_this_version_does_not_know_is_a_model_error(copy, sectio
         load_bundle(copy)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "{", '"text"', "null"])
-def test_a_description_that_is_no_bundles_is_refused(copy, content):
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("", "Expecting value: line 1"),
+        ("{", "Expecting property name"),
+        ("[]", "no object;"),
+        ('"text"', "no object;"),
+        ("null", "no object;"),
+        ("{}", "no 'format';"),
+        ('{"format": 6}', "no 'files';"),
+    ],
+)
+def test_a_description_that_is_no_bundles_is_refused(copy, content, found):
     (copy / "bundle.json").write_text(content)
-    with pytest.raises(ModelError, match=r"bundle\.json"):
+    with pytest.raises(ModelError, match=rf"bundle\.json: is broken: {found}.* the bundle again$"):
         load_bundle(copy)
 
 

@@ -80,8 +80,13 @@ def test_settings_survive_their_plain_form():
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("train.clap=1", "--set train.clap: no such setting; train has: epochs, budget, "),
-        ("trial.clip=1", "--set trial.clip: no such setting; expected SECTION.NAME=VALUE; sections: text, encoder, "),
+        ("train.clap=1", "--set train.clap: no such setting; did you mean train.clip?"),
+        ("trial.clip=1", "--set trial.clip: no such setting; did you mean train.clip?"),
+        ("clip=1", "--set clip: no such setting; did you mean train.clip?"),
+        ("dropout=1", "--set dropout: no such setting; did you mean classify.dropout or tag.dropout?"),
+        ("bypass=1", "--set bypass: no such setting; did you mean classify.bypass or tag.bypass?"),
+        ("train.colour=1", "--set train.colour: no such setting; train has: epochs, budget, "),
+        ("colour=1", "--set colour: no such setting; sections: text, encoder, "),
         ("train=1", "--set train: no such setting; train has: epochs"),
         ("train.clip", "--set train.clip: no '='; expected SECTION.NAME=VALUE, such as train.clip=0.5"),
         ("train.epochs=many", "--set train.epochs: found 'many'; expected a number"),
@@ -104,7 +109,9 @@ def test_a_wrong_setting_is_named_with_what_was_found_and_expected(assignment: s
     ("content", "message"),
     [
         ("[train\n", "cannot be read: "),
-        ("clip = 1\n", "'clip' stands outside a section; expected [clip] or [train]"),
+        ("clip = 1\n", "'clip' stands outside a section; expected [train] above it"),
+        ("bypass = true\n", "'bypass' stands outside a section; expected [classify] or [tag] above it"),
+        ("train = 3\n", "'train' is no section; expected [train] and its settings below"),
         ("[train]\nclap = 1\n", "run.toml: train.clap: no such setting"),
         ("[train]\nclip = [1]\n", "run.toml: train.clip: found [1]; expected a number"),
         ("[train]\nepochs = true\n", "run.toml: train.epochs: found True; expected a number"),
@@ -132,8 +139,9 @@ def test_a_value_out_of_bounds_is_named_where_it_was_given(tmp_path: Path):
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
     (tmp_path / "latin.toml").write_bytes(b"# caf\xe9\n")
     for name in ("gone.toml", "latin.toml"):
-        with pytest.raises(UsageError, match=rf"{name}: cannot be read: .*expected a TOML file"):
+        with pytest.raises(UsageError, match=rf"{name}: cannot be read: .*expected a TOML file") as caught:
             resolve_settings("tag", file=tmp_path / name)
+        assert ("Errno" in str(caught.value), str(caught.value).count(name)) == (False, 1)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lstmtext import __version__
-from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, tag, train, tune
+from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, settings, tag, train, tune
 from lstmtext.cli.streams import abandon, remark
 from lstmtext.errors import ExitCode, Interrupted, UserError
 from lstmtext.folders import NO_ROOM
@@ -35,6 +35,7 @@ for command in (
     tag.tag,
     generate.generate,
     info.info,
+    settings.settings,
     export.export,
 ):
     # "\b" keeps the lines of a paragraph apart; docstrings hold it as two characters.

@@ -47,7 +47,9 @@ WeightColumn = Annotated[
     str | None,
     typer.Option("--weight-column", help="Column that holds how much a training row counts; 1 is usual, 2 is twice."),
 ]
-Assignments = Annotated[list[str] | None, typer.Option("--set", help="A setting, such as train.clip=0.5; see README.")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, such as train.clip=0.5; see lstmtext settings.")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random choice.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0 takes all.")]
@@ -63,15 +65,13 @@ def one_head(names: list[str] | None) -> str | None:
     return names[0] if names else None
 
 
-def chosen_task(name: str | None) -> TaskName | None:
-    """A `--task` value. Raises UsageError for one that does not exist."""
+def known_task(name: str, place: str = "--task") -> TaskName:
+    """The task of a name. Raises UsageError for one that does not exist."""
     from lstmtext.tasks import TASKS
 
-    if name is None:
-        return None
     found = next((task for task in TASKS if task == name), None)
     if found is None:
-        raise UsageError("--task", f"found '{name}'", expected=", ".join(TASKS))
+        raise UsageError(place, f"found '{name}'", expected=", ".join(TASKS))
     return found
 
 
@@ -168,4 +168,6 @@ def data_request(
     from lstmtext.data.plan import DataRequest
     from lstmtext.data.readers import READERS
 
-    return DataRequest(data, valid or (), chosen_format(format_name, READERS), columns, chosen_task(task))
+    return DataRequest(
+        data, valid or (), chosen_format(format_name, READERS), columns, known_task(task) if task is not None else None
+    )

@@ -14,7 +14,7 @@ from typing import Protocol, TextIO, cast
 
 from lstmtext.data.sources import UNREADABLE, open_bytes
 from lstmtext.data.tables import load_json
-from lstmtext.errors import DataError
+from lstmtext.errors import DataError, reason
 
 TABLES = (".csv", ".tsv")
 REPLACEMENT = "\ufffd"
@@ -151,6 +151,7 @@ class RecordLines:
             self.strays += 1
             if self.strays == 1:
                 found = f"it has {', '.join(map(repr, record))}" if record else "it is no JSON object"
+                found = "what it has there is no string" if record and self.column in record else found
                 self._say(
                     f"line {self._read} has no text under '{self.column}' ({found}) and is read as plain text; "
                     "--text-column names another key"
@@ -179,7 +180,7 @@ def _blocks(name: str) -> Iterator[bytes]:
                 if not _is_ready(reader):
                     yield b""
     except UNREADABLE as error:
-        raise DataError(name, f"cannot be read: {error}", hint="check FILE") from error
+        raise DataError(name, f"cannot be read: {reason(error)}", hint="check FILE") from error
 
 
 def _is_ready(stream: _ReadsWhatIsThere) -> bool:

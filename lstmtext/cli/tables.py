@@ -63,7 +63,7 @@ def print_info(bundle: "Bundle") -> None:
     for name, head in info.heads.items():
         of = "" if len(info.heads) == 1 else f" of head '{name}'"
         tables.append(_table(f"runtime{of}", ("", ""), _flat(head.runtime)))
-        facts = {"parameters": f"{head.parameters:,}", **head.training, **head.data}
+        facts = {"parameters of its own": head.parameters, **head.training, **head.data}
         tables.append(_table(f"training{of}", ("", ""), _flat(facts)))
         sections = head.settings.as_dict()
         settings = [(f"{section}.{k}", str(v)) for section, values in sections.items() for k, v in values.items()]
@@ -87,7 +87,9 @@ def _flat(values: Mapping[str, object]) -> Iterable[tuple[str, str]]:
 
 def _plain(value: object) -> str:
     """A value without the marks of a programming language."""
-    return ", ".join(f"{name}: {own}" for name, own in value.items()) if isinstance(value, Mapping) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_plain(own)}" for name, own in value.items())
+    return f"{value:,}" if type(value) is int else str(value)
 
 
 def _show(tables: Iterable[Table]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from lstmtext.errors import DataError, UsageError
+from lstmtext.errors import DataError, UsageError, reason
 
 HUB_PREFIX = "hf://"
 SUFFIXES = {
@@ -102,7 +102,11 @@ def find_source(name: str, format_name: str | None = None) -> Source:
     if format_name is not None:
         return Source(name, format_name)
     if name == "-":
-        raise UsageError("standard input", "its format cannot be told", hint="name it, such as --format csv")
+        raise UsageError(
+            "standard input",
+            "its format cannot be told",
+            hint="name it and the task, such as --format csv --task classify",
+        )
     suffix = _suffix(name)
     if suffix not in SUFFIXES:
         raise UsageError(
@@ -144,7 +148,7 @@ def read_lines(source: Source) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(stream, start=1):
                 yield number, _decode(source, number, raw)
     except UNREADABLE as error:
-        raise DataError(source.place(number), f"cannot be read: {error}") from error
+        raise DataError(source.place(number), f"cannot be read: {reason(error)}") from error
 
 
 def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:

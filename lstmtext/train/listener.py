@@ -27,6 +27,8 @@ class Validation:
     tokens_per_second: float
     heads: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     """Of several heads that train together, the score of each, with its name."""
+    deciding: tuple[str, float] | None = None
+    """Name and value of the score that decides whether the weights are kept, where that is another."""
 
 
 class Listener(Protocol):

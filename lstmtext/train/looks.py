@@ -46,6 +46,12 @@ def shown(job: TrainJob, scores: Scores) -> tuple[str, float]:
     return first_of(judge_of(job).shown, scores)
 
 
+def deciding(job: TrainJob, scores: Scores) -> tuple[str, float] | None:
+    """Name and value of the score that decides, where that is not the one to show."""
+    judge = judge_of(job)
+    return None if judge.selects == judge.shown else first_of(judge.selects, scores)
+
+
 def shown_of_heads(job: TrainJob, scores: Scores) -> dict[str, tuple[str, float]]:
     """Name and value of the score to show of each head, where there are several."""
     if len(job.heads) == 1:

@@ -11,14 +11,14 @@ from typing import NamedTuple
 import torch
 
 from lstmtext.description import BundleInfo
-from lstmtext.errors import Interrupted, UsageError, UserError
+from lstmtext.errors import Interrupted, UsageError, UserError, reason
 from lstmtext.nn.joint import models_of
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import Feed, train_feed
 from lstmtext.train.interrupts import interruptible
 from lstmtext.train.job import TrainJob
 from lstmtext.train.listener import Listener, Validation
-from lstmtext.train.looks import better, look, shown, shown_of_heads
+from lstmtext.train.looks import better, deciding, look, shown, shown_of_heads
 from lstmtext.train.loop import StepReport, Trainee, training_steps
 from lstmtext.train.making import count_parameters, make_model, set_up
 from lstmtext.train.mixing import JointFeed
@@ -99,7 +99,9 @@ def _begin(job: TrainJob, device: torch.device) -> Begun:
             run.keep_fixed(course.fixed())
             run.describe({**job.about, "precision": precision})
         except OSError as error:
-            raise UserError(run.folder, f"cannot be written: {error}", hint="nothing was trained; make room") from error
+            raise UserError(
+                run.folder, f"cannot be written: {reason(error)}", hint="nothing was trained; make room"
+            ) from error
     return Begun(course, feed, precision)
 
 
@@ -146,6 +148,8 @@ def _train_until_done(
             _look(job, course, precision, report, listener)
         if (due or ended or report.stops) and best.scores is None:  # broken weights, though the losses are numbers
             return report.step, False
+        if best.misses >= settings.train.patience and not ended and not report.stops:
+            listener.noted(f"no better in {best.misses} validations (train.patience): the training ends here")
         if report.stops or best.misses >= settings.train.patience:
             return 0, report.stops and not ended
     return 0, False
@@ -185,7 +189,9 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
     _, best_value = shown(job, best.scores)
     speed = course.tokens / max(1e-9, seconds)
     loss, each = course.losses.mean(), shown_of_heads(job, scores)
-    listener.validated(Validation(report, loss, name, value, best_value, scores, improved, seconds, speed, each))
+    listener.validated(
+        Validation(report, loss, name, value, best_value, scores, improved, seconds, speed, each, deciding(job, scores))
+    )
 
 
 class _Keeper:
@@ -212,4 +218,4 @@ class _Keeper:
         try:
             self._run.save(self._course.snapshot(own), self._settings.keep)
         except (OSError, UserError) as error:
-            self._listener.noted(f"no checkpoint at step {report.step}: {error}; training goes on")
+            self._listener.noted(f"no checkpoint at step {report.step}: {reason(error)}; training goes on")

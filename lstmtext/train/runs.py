@@ -54,7 +54,7 @@ class RunFolder:
                 lock = _locked(folder)
             except OSError as error:
                 raise UserError(
-                    folder, f"cannot be written: {error.strerror}", hint="use another -o/--output"
+                    output, f"cannot be written: {error.strerror}", hint="use another -o/--output"
                 ) from error
             if lock is None:
                 continue

@@ -16,7 +16,7 @@ from torch import nn
 from lstmtext.bundle import Bundle, Part, load_bundle, save_bundle
 from lstmtext.config import WeightPrecision
 from lstmtext.description import BundleInfo, HeadInfo
-from lstmtext.errors import ModelError, UserError
+from lstmtext.errors import ModelError, UserError, reason
 from lstmtext.folders import alone_with
 from lstmtext.nn.joint import models_of
 from lstmtext.nn.model import model_arrays
@@ -151,7 +151,7 @@ def _writing(job: TrainJob) -> Iterator[None]:
     except OSError as error:
         kept = _resumable(job)
         hint = f"make room, then go on with: lstmtext train --resume {kept}" if kept else "make room and train again"
-        raise UserError(job.output, f"cannot be written: {error}", hint=hint) from error
+        raise UserError(job.output, f"cannot be written: {reason(error)}", hint=hint) from error
 
 
 def _resumable(job: TrainJob) -> Path | None:

@@ -14,7 +14,7 @@ import torch
 from lstmtext.bundle import is_bundle, load_bundle, report_path
 from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
-from lstmtext.errors import UsageError, UserError
+from lstmtext.errors import UsageError, UserError, reason
 from lstmtext.folders import check_output, work_folder
 from lstmtext.train.adapt import (
     adapted_path,
@@ -245,7 +245,7 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
     try:
         write_report(path, sections, read_log(job.run.folder / STEPS))
     except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there
-        listener.noted(f"{path}: cannot be written: {error}")
+        listener.noted(f"{path}: cannot be written: {reason(error)}")
 
 
 @contextmanager

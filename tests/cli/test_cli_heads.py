@@ -106,7 +106,7 @@ def test_a_head_that_alone_fits_needs_no_name(run_process, wide):
         assert run_process("classify", "-m", wide, *words, given=TEXT).code == 0
     done = run_process("tag", "-m", wide, given=TEXT)
     assert done.code == 4
-    assert "more than one head fits; it has 'labels' (classify), 'upos' (tag), 'ner' (tag); name one with" in done.err
+    assert "more than one head fits; it has 'upos' (tag), 'ner' (tag); name one with --head" in done.err
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,9 @@ def test_info_and_card_have_all_heads(run_here, wide):
         assert f"settings of head '{name}'" in told
         assert f"## Head `{name}`" in (wide / "README.md").read_text()
     assert "runtime of the encoder" in told
+    own = load_bundle(wide).info.heads["upos"]
+    assert f"parameters of its own │ {own.parameters:,}" in told
+    assert f"tokens │ {own.training['tokens']:,}" in told
 
 
 def test_export_keeps_some_rows_of_the_heads_that_are_named(run_here, wide, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-COMMANDS = ("preprocess", "train", "tune", "evaluate", "classify", "tag", "generate", "info", "export")
+COMMANDS = ("preprocess", "train", "tune", "evaluate", "classify", "tag", "generate", "info", "settings", "export")
 
 
 def test_the_commands_tested_here_are_all_there_are():

@@ -32,6 +32,7 @@ COMMANDS = {
     "evaluate a folder": (["evaluate", "{data}/hub", "-m", "{classify}"], DATASETS),
     "info": (["info", "-m", "{classify}"], BUNDLE),
     "export": (["export", "-q", "-m", "{copy}", "--precision", "float32"], BUNDLE | {"onnx"}),
+    "settings": (["settings", "tag"], {"numpy", "regex"}),
     "train --help": (["train", "--help"], set()),
     "--help": (["--help"], set()),
     "--version": (["--version"], set()),

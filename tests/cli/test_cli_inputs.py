@@ -44,6 +44,8 @@ def test_objects_without_the_text_are_counted(run_process, bundle_of, command):
     assert "lines without a text under 'body', read as plain text: 2" in done.err
     done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"broken\nplain\n')
     assert "line 1 has no text under 'text' (it is no JSON object)" in done.err
+    done = run_process(command, "-m", bundle_of(command), "--format", "jsonl", given=b'{"text": 5}\n')
+    assert "line 1 has no text under 'text' (what it has there is no string) and is read as plain text" in done.err
     quiet = run_process(command, "-q", "-m", bundle_of(command), "--format", "jsonl", given=b'{"body": "x"}\n')
     assert not quiet.err
 

@@ -359,6 +359,7 @@ def test_a_training_does_not_end_before_all_of_the_encoder_learns(run_here, gene
     done = run_here("train", tmp_path / "noise.conll", *words, "--set", "transfer.unfreeze=0.75")
     assert done.code == 0, done.err
     assert "epoch   9.00" in done.err
+    assert done.err.count("lstmtext: no better in 1 validations (train.patience): the training ends here") == 1
 
 
 @pytest.mark.parametrize(("text", "new_labels"), [(FAR, True), (NEW, True), (None, False)])
