@@ -90,10 +90,10 @@ class TrainingProgress:
         left = validation.seconds / report.progress - validation.seconds
         mark = "*" if validation.improved else " "
         heads = "".join(f"{head} {name} {score:.4f}  " for head, (name, score) in validation.heads.items())
-        decides = "{} {:.4f} ".format(*validation.deciding) if validation.deciding else ""
+        decides = " {} {:.4f}".format(*validation.deciding) if validation.deciding else ""
         self.remark(
             f"epoch {report.epochs:6.2f}  loss {validation.loss:.4f}  "
-            f"{validation.score_name} {validation.score:.4f} {decides}{mark} kept {validation.best:.4f}  {heads}"
+            f"{validation.score_name} {validation.score:.4f}{decides} {mark} kept {validation.best:.4f}  {heads}"
             f"{validation.tokens_per_second:,.0f} tokens/s  {validation.seconds:.0f} s, {left:.0f} s left{curve}"
         )
 
