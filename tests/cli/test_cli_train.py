@@ -1,6 +1,7 @@
 """`train` and `preprocess`: what they say, what they leave on disk, how they start from and replace bundles."""
 
 import json
+import re
 import signal
 import subprocess
 
@@ -15,6 +16,11 @@ REASONS = {
     "generate": "task generate, from plain text",
 }
 FILES = {"README.md", "bundle.json", "encoder.safetensors", "tokenizer.json"}
+SHOWN = {
+    "classify": r"accuracy [01]\.\d{4} nats_per_text \d\.\d{4}",
+    "tag": r"span_f1 [01]\.\d{4}",
+    "generate": r"nats_per_character \d\.\d{4}",
+}
 HEADS = {"classify": "labels", "tag": "tags", "generate": "lm"}
 
 
@@ -29,6 +35,7 @@ def test_train_tells_the_task_it_infers(run_here, source, tiny, tmp_path, task):
     done = run_here("train", *source(task), "-o", tmp_path / "out", "--epochs", 1, *tiny)
     assert (done.code, done.out) == (0, b"")
     assert f"lstmtext: {REASONS[task]}; --task chooses another\n" in done.err
+    assert re.search(rf"lstmtext: epoch   1.00  loss \d\.\d{{4}}  {SHOWN[task]} \* kept ", done.err), done.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.report.html"]
     own = {f"head-{HEADS[task]}{ending}" for ending in (".onnx", ".safetensors")}
     own |= set() if task == "generate" else {"encoder.onnx"}
