@@ -8,7 +8,6 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -157,14 +156,16 @@ def _settings_from_given(chosen: Mapping[str, Given]) -> Settings:
 
 def _what_there_is(section: str, name: str) -> str:
     """The setting that was meant, where one is much like it, or those that there are."""
+    from difflib import get_close_matches
+
     keys = [f"{own}.{setting}" for own, hints in SECTIONS.items() for setting in hints]
-    meant = [key for key in keys if key.partition(".")[2] in (name or section,)]
+    meant = [key for key in keys if key.endswith(f".{name or section}")]
     meant = meant or get_close_matches(f"{section}.{name}", keys, n=1, cutoff=0.8)
     if meant:
         return f"did you mean {' or '.join(meant)}?"
-    return (
-        f"{section} has: {', '.join(SECTIONS[section])}" if section in SECTIONS else f"sections: {', '.join(SECTIONS)}"
-    )
+    if section in SECTIONS:
+        return f"{section} has: {', '.join(SECTIONS[section])}"
+    return f"sections: {', '.join(SECTIONS)}"
 
 
 def _read_file(path: Path) -> dict[str, Given]:
