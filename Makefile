@@ -46,9 +46,11 @@ $(READY_BENCH): pyproject.toml | $(BIN)/pip
 	-$(BIN)/pip install --quiet --disable-pip-version-check fasttext  # needs a C++ compiler; left out where it does not build
 	touch $@ $(READY_DEV) $(READY)
 
-# Beside peers, in turn; results land in build/benchmarks. CASES="tagging generating" runs some, DATA=FOLDER reads others.
+# Beside peers, in turn; results land in build/benchmarks. CASES="tagging generating" runs some, DATA=FOLDER reads others,
+# ROUNDS=N repeats each so often, ENCODER=BUNDLE is what learning curves start from.
 bench: $(READY_BENCH)
-	$(BIN)/python -m tests.benchmarks $(CASES) $(if $(DATA),--data $(DATA))
+	$(BIN)/python -m tests.benchmarks $(CASES) $(if $(DATA),--data $(DATA)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ENCODER),--encoder $(ENCODER))
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .import_linter_cache

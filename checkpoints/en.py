@@ -27,6 +27,8 @@ PIECE = 2000
 """Characters of a piece of a long document."""
 EVERY = 80
 """One text of so many is read by the language-model head while the heads train together."""
+HELD_TEXTS = 400
+"""Texts that no language model reads, in neither form: they validate it, alone and beside the other heads."""
 
 LANGUAGE_MODEL = """--task generate --encoder none --epochs 1 --budget 110m
     --set encoder.embedding_size=256 --set generate.rows=32 --set generate.window=64 --set generate.negatives=768
@@ -145,12 +147,16 @@ def running_text(data: Path, work: Path) -> None:
     held, rest = held_out(data)
     tests = {clean(row["text"]) for row in [*held, *reviews(data / "imdb" / "test.jsonl.gz")]}
     every = [clean(row["text"]) for row in [*reviews(data / "imdb" / "unlabelled.txt.gz"), *rest]]
-    texts = [text for text in every if text not in tests]
     books = documents(data / "text" / "books.txt.gz")
     long = [*documents(data / "text" / "news.txt.gz"), *books[::3], *books[1::3]]
-    texts += [*map(plain, texts), *(piece for text in long for piece in pieces(text))]
+    # By text, since some reviews stand there twice; the second of each pair is its plain form, if it has one.
+    forms = {text: [plain(text)] for text in every if text not in tests}
+    forms |= {piece: [] for text in long for piece in pieces(text)}
+    kept = random.Random(SEED).sample(list(forms), len(forms))
+    texts = [form for text in kept[HELD_TEXTS:] for form in (text, *forms[text])]
     random.Random(SEED).shuffle(texts)
     write(work / "text.txt", texts, "\n\n")
+    write(work / "heads" / "lm.dev.txt", kept[:HELD_TEXTS], "\n\n")
     write(work / "heads" / "lm.txt", texts[::EVERY], "\n\n")
 
 
@@ -205,7 +211,7 @@ def train(work: Path, name: str, *words: str) -> None:
 def train_together(work: Path) -> None:
     """All heads on the language model's encoder, together."""
     words = [word for head, end in HEADS.items() for word in ("--task-data", f"{head}=heads/{head}{end}")]
-    words += [word for head in ANEW for word in ("--valid-data", f"{head}=heads/{head}.dev{HEADS[head]}")]
+    words += [word for head, end in HEADS.items() for word in ("--valid-data", f"{head}=heads/{head}.dev{end}")]
     train(work, "together", *words, *TOGETHER.split())
 
 
@@ -271,7 +277,7 @@ def main(data: Path, work: Path) -> None:
     """The whole recipe."""
     make(work / "heads" / "lm.txt", lambda: running_text(data, work))
     make(work / "heads" / "rare.test.conll", lambda: labelled(data, work))
-    size = ["--set", "text.vocabulary_size=8192", "--set", "train.validation_records=400"]
+    size = ["--set", "text.vocabulary_size=8192", "--valid", "heads/lm.dev.txt"]
     encode = ["preprocess", "text.txt", "-o", "encoded", "--task", "generate", *size, "--seed", str(SEED)]
     make(work / "encoded", lambda: print(lstmtext(work, *encode)))
     make(work / "lm", lambda: train(work, "lm", "encoded", *LANGUAGE_MODEL.split()))

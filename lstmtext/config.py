@@ -124,7 +124,7 @@ class TransferSettings:
     """Whether the head of that bundle goes on beside its encoder: auto where the new data name some of its labels, keep
     also where they name none, new never."""
     rate_decay: float = bounded(1.0, 0.0, 1.0)
-    """Learning rate of an encoder that was taken over, where the head is new: each layer's as a multiple of that of the
+    """Learning rate of an encoder that was taken over, where a head is new: each layer's as a multiple of that of the
     one above it, the embedding's last (Howard and Ruder, 2018: 1/2.6)."""
     unfreeze: float = bounded(0.5, 0.0, 1.0)
     """Share of the training by whose end all of such an encoder learns: from the top down a layer is added at equal

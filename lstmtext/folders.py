@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from lstmtext.errors import UsageError, UserError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -65,6 +63,8 @@ def alone_with(folder: Path) -> Iterator[None]:
 
     The lock is a file beside the folder, which is gone at the end.
     """
+    from filelock import FileLock
+
     place = folder.absolute().with_name(f".{folder.name}.lock")
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place)
@@ -89,6 +89,8 @@ def umask() -> int:
 
 def _is_held(place: Path) -> bool:
     """Whether the file that stands there now is locked."""
+    from filelock import FileLock, Timeout
+
     try:
         with FileLock(place, timeout=0):
             return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, write_lines
+from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, remark_cut, write_lines
 from lstmtext.text.labels import SEPARATOR, join_labels
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def classify(
     for written, shortened in in_order(map(lines.parse, read_groups(file)), answers, threads):
         write_lines(written)
         cut += shortened
-    if cut:
-        say(f"texts longer than the model reads, without their middle: {cut}")
+    remark_cut("classify", cut, quiet=quiet)
     for text in lines.remarks():
         say(text)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import json_line, write_lines
+from lstmtext.cli.streams import json_line, remark_cut, write_lines
 from lstmtext.data.columns import Columns
 
 
@@ -36,6 +36,7 @@ def evaluate(
     sources = find_sources(data, chosen)
     columns, name = Columns(text_column, label_column, tag_column), options.one_head(head)
     result = evaluate_bundle(bundle, sources, columns, head=name, threads=threads)
+    remark_cut(result["task"], result["cut"])
     if as_json:
         write_lines([json_line(result)])
         return

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol, TextIO, cast
 
+from lstmtext.config import TaskName
 from lstmtext.data.sources import UNREADABLE, open_bytes
 from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError, reason
 
 TABLES = (".csv", ".tsv")
+_CUT: dict[TaskName, str] = {"classify": "texts", "tag": "words"}
 REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GROUP_BYTES = 1 << 17
@@ -89,6 +91,12 @@ def remark(text: str, *, quiet: bool = False) -> None:
         abandon(sys.stderr)
 
 
+def remark_cut(task: TaskName, count: int, *, quiet: bool = False) -> None:
+    """Say how many texts or words were longer than the model reads, if any were."""
+    if count:
+        remark(f"{_CUT[task]} longer than the model reads, without their middle: {count:,}", quiet=quiet)
+
+
 def abandon(stream: TextIO) -> None:
     """Lead a standard stream nowhere, or Python would complain once more when it flushes it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -156,7 +164,7 @@ class RecordLines:
                     f"line {self._read} has no text under '{self.column}' ({found}) and is read as plain text; "
                     "--text-column names another key"
                 )
-        return {self.column: line}
+        return {**(record or {}), self.column: line}
 
 
 def _json_object(line: str) -> dict[str, object] | None:
@@ -164,19 +172,24 @@ def _json_object(line: str) -> dict[str, object] | None:
         return None
     try:
         return cast(dict[str, object], load_json(line))
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
 def _blocks(name: str) -> Iterator[bytes]:
-    """Pieces of a stream as they come; an empty one before reading has to wait."""
-    mark = BYTE_ORDER_MARK
+    """Pieces of a stream as they come, without a mark at its beginning; an empty one before reading has to wait."""
+    mark, begun = BYTE_ORDER_MARK, b""
     try:
         with open_bytes(name) as stream:
             reader = cast(_ReadsWhatIsThere, stream)
-            while block := reader.read1(GROUP_BYTES):
-                yield block.removeprefix(mark)
-                mark = b""
+            while block := begun + reader.read1(GROUP_BYTES):
+                if block == begun:  # the stream has ended in the middle of a mark
+                    yield block
+                    return
+                begun = block if block != mark and mark.startswith(block) else b""
+                if not begun:
+                    yield block.removeprefix(mark)
+                    mark = b""
                 if not _is_ready(reader):
                     yield b""
     except UNREADABLE as error:

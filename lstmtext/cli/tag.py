@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import RecordLines, read_groups, remark, write_lines
+from lstmtext.cli.streams import RecordLines, read_groups, remark, remark_cut, write_lines
 from lstmtext.cli.tag_formats import TAG_FORMATS, chosen_heads, tagged_lines
 
 
@@ -45,13 +45,17 @@ def tag(
     say = partial(remark, quiet=quiet)
     lines = RecordLines(file, text_column, as_json=format_name == "jsonl", say=say)
 
-    def tagged(records: list[dict[str, object]]) -> list[str]:
-        words = [split(str(record[lines.column])) for record in records]
-        tags = predictor.predict([[word.text for word in own] for own in words])
-        made = tagged_lines(heads, records, words, tags, lines.column)
-        return [TAG_FORMATS[format_name](line) for line in made]
+    cut = 0
 
-    for written in in_order(map(lines.parse, read_groups(file)), tagged, threads):
+    def tagged(records: list[dict[str, object]]) -> tuple[list[str], int]:
+        words = [split(str(record[lines.column])) for record in records]
+        answers = predictor.predict([[word.text for word in own] for own in words])
+        made = tagged_lines(heads, records, words, answers.by_head, lines.column)
+        return [TAG_FORMATS[format_name](line) for line in made], answers.cut
+
+    for written, shortened in in_order(map(lines.parse, read_groups(file)), tagged, threads):
         write_lines(written)
+        cut += shortened
+    remark_cut("tag", cut, quiet=quiet)
     for text in lines.remarks():
         say(text)

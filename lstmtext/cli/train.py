@@ -190,7 +190,8 @@ def _given(value: Value | None, name: str) -> Value:
 def _refuse(context: typer.Context, names: Collection[str], flag: str, hint: str) -> None:
     """Raise UsageError for a parameter that was given and does not go with a flag."""
     for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
-            given = parameter.name.upper() if parameter.param_type_name == "argument" else "/".join(parameter.opts)
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in names and source is not None and source.name == "COMMANDLINE":
+            given = name.upper() if parameter.param_type_name == "argument" else "/".join(parameter.opts)
             raise UsageError(given, f"cannot be had with {flag}", hint=hint)

@@ -6,15 +6,20 @@ TSV is read without quoting, as its registration says (IANA text/tab-separated-v
 
 import csv
 import json
+import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, Protocol
 
 from lstmtext.data.sources import Source, read_lines
 from lstmtext.errors import DataError
 
 Row = Mapping[str, object]
+MOST_NESTED = 200
+"""Lists and objects in each other: far below what Python's stack bears, which differs from thread to thread."""
+_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]')
 
 
 class _CsvRows(Protocol):
@@ -57,7 +62,7 @@ def parse_object(line: str, place: str) -> Row:
     """One line as a JSON object. Raises DataError with the place."""
     try:
         row = load_json(line)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(place, f"is not JSON: {error}", expected='an object, such as {"text": "…"}') from error
     if not isinstance(row, dict):
         found, expected = f"holds a JSON {type(row).__name__}", 'one object a line, such as {"text": "…"}'
@@ -66,11 +71,29 @@ def parse_object(line: str, place: str) -> Row:
 
 
 def load_json(line: str) -> Any:  # noqa: ANN401  # whatever JSON can hold
-    """The value of one line. Halves of surrogate pairs, which only escapes can spell, become question marks."""
-    value = json.loads(line)
+    """The value of one line. Halves of surrogate pairs, which only escapes can spell, become question marks.
+
+    Raises ValueError for what is no JSON, nested more than MOST_NESTED deep, or holds a number too large to write back.
+    """
+    if line.count("[") + line.count("{") > MOST_NESTED and _nesting(line) > MOST_NESTED:
+        raise ValueError(f"is nested more than {MOST_NESTED} deep")
+    value = json.loads(line, parse_float=_finite)
     if "\\ud" not in line and "\\uD" not in line:
         return value
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _nesting(line: str) -> int:
+    """How deep lists and objects stand in each other."""
+    depths = accumulate(1 if part in "[{" else -1 for part in _BRACKET_OR_STRING.findall(line) if part[0] != '"')
+    return max(depths, default=0)
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError(f"{number} is too large a number")
+    return value
 
 
 def _read_delimited(source: Source, rows: "_CsvRows") -> Iterator[tuple[int, Row]]:

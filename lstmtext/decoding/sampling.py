@@ -26,7 +26,7 @@ def penalize(logits_V: Floats, recent: Sequence[int], penalty: float) -> Floats:
     """Lower the scores of recent tokens: divided where positive, multiplied where negative (Keskar et al., 2019)."""
     if penalty == 1.0 or not recent:
         return logits_V
-    seen = np.unique(recent)
+    seen = list(set(recent))
     lowered_V = logits_V.copy()
     lowered_V[seen] = np.where(logits_V[seen] > 0, logits_V[seen] / penalty, logits_V[seen] * penalty)
     return lowered_V

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, islice
-from typing import TypeVar
+from itertools import islice
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from lstmtext.data.sources import Source
 from lstmtext.description import HeadInfo
 from lstmtext.errors import DataError
 from lstmtext.metrics import LanguageScores, Scores, TagScores, scores_of_texts
-from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TextAnswer, TextPredictor
+from lstmtext.runtime.predictors import LanguagePredictor, SentencePredictor, TagAnswers, TextAnswer, TextPredictor
 from lstmtext.runtime.workers import in_order
 from lstmtext.text.spans import detect_scheme, to_bio
 from lstmtext.text.tokenizer import BOUNDARY_ID
@@ -27,10 +27,20 @@ CHUNK = 256
 Item = TypeVar("Item")
 
 
+class Found(NamedTuple):
+    """How many records were read, their scores, and how many texts or words were read without their middle."""
+
+    records: int
+    scores: Scores
+    cut: int = 0
+
+
 def evaluate(
     bundle: Bundle, sources: Sequence[Source], columns: Columns, *, head: str | None = None, threads: int = 0
-) -> dict[str, object]:
-    """`task`, `head`, `records` and `scores` of a bundle on data. Raises DataError where there are no records.
+) -> dict[str, Any]:
+    """`task`, `head`, `records`, `cut` and `scores` of a bundle on data. Raises DataError where there are no records.
+
+    Cut are the texts, or words, of which only the ends were read.
 
     Columns that are not named are those of the data that the head was trained on, where the new data have them.
     Of several heads, the only one for the task that the data are for needs no name.
@@ -39,15 +49,15 @@ def evaluate(
     name, info = bundle.head(head, None if unseen else infer_task(sources[0], columns)[0])
     known = info.data.get("columns")
     columns = replace(columns, usual=known if isinstance(known, dict) else {})
-    count, scores = _EVALUATORS[info.task](bundle, (name, info), sources, columns, threads)
-    if not count:
+    found = _EVALUATORS[info.task](bundle, (name, info), sources, columns, threads)
+    if not found.records:
         raise DataError(sources[0].place(), "no records", expected="at least one")
-    return {"task": info.task, "head": name, "records": count, "scores": scores}
+    return {"task": info.task, "head": name, "records": found.records, "cut": found.cut, "scores": found.scores}
 
 
 def _texts(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
-) -> tuple[int, Scores]:
+) -> Found:
     predictor = TextPredictor(bundle, *head)
     several = predictor.multi_label
     scores = scores_of_texts(predictor.labels, multi_label=several, thresholds_K=predictor.thresholds_K)
@@ -56,34 +66,37 @@ def _texts(
         gold = [record.label for record in records if record.label is not None]
         return gold, predictor.predict([record.text for record in records])
 
-    count = 0
+    count = cut = 0
     records = read_texts(sources, columns, labelled=True, multi_label=several)
     for gold, answers in in_order(_chunks(records), answered, threads):
         scores.add(gold, np.array([answer.probabilities_K for answer in answers]))
         count += len(answers)
-    return count, scores.scores()
+        cut += sum(answer.cut > 0 for answer in answers)
+    return Found(count, scores.scores(), cut)
 
 
 def _sentences(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
-) -> tuple[int, Scores]:
+) -> Found:
     predictor = SentencePredictor(bundle, head)
     sentences = list(read_sentences(sources, columns))
     scheme = detect_scheme(sentence.tags for sentence in sentences)
     scores = TagScores(head[1].labels)
 
-    def answered(chunk: list[Sentence]) -> list[list[str]]:
-        return predictor.predict([sentence.words for sentence in chunk])[0]
+    def answered(chunk: list[Sentence]) -> tuple[list[Sentence], TagAnswers]:
+        return chunk, predictor.predict([sentence.words for sentence in chunk])
 
-    tagged = chain.from_iterable(in_order(_chunks(sentences), answered, threads))
-    for sentence, tags in zip(sentences, tagged, strict=True):
-        scores.add(to_bio(sentence.tags, scheme)[0], tags)
-    return len(sentences), scores.scores()
+    cut = 0
+    for chunk, answers in in_order(_chunks(sentences), answered, threads):
+        for sentence, tags in zip(chunk, answers.by_head[0], strict=True):
+            scores.add(to_bio(sentence.tags, scheme)[0], tags)
+        cut += answers.cut
+    return Found(len(sentences), scores.scores(), cut)
 
 
 def _language(
     bundle: Bundle, head: tuple[str, HeadInfo], sources: Sequence[Source], columns: Columns, threads: int
-) -> tuple[int, Scores]:
+) -> Found:
     predictor = LanguagePredictor(bundle, *head)
     scores = LanguageScores()
     documents = 0
@@ -97,10 +110,10 @@ def _language(
 
     for nats, tokens in predictor.nats(ids()):
         scores.add_nats(nats, tokens)
-    return documents, scores.scores()
+    return Found(documents, scores.scores())
 
 
-_EVALUATORS: dict[TaskName, Callable[..., tuple[int, Scores]]] = {
+_EVALUATORS: dict[TaskName, Callable[..., Found]] = {
     "classify": _texts,
     "tag": _sentences,
     "generate": _language,

@@ -7,7 +7,7 @@ They may be asked from several threads at once.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,14 @@ from lstmtext.runtime.engine import Chain, Engine, Value
 from lstmtext.runtime.inputs import sentence_inputs, text_inputs
 from lstmtext.text.arrays import Floats, Ints
 from lstmtext.text.batching import plan_batches
-from lstmtext.text.examples import collate_sentences, collate_texts, hashes_of, sentence_examples, text_examples
+from lstmtext.text.examples import (
+    SentenceExample,
+    collate_sentences,
+    collate_texts,
+    hashes_of,
+    sentence_examples,
+    text_examples,
+)
 from lstmtext.text.lexical import KEYS, keys_in
 from lstmtext.text.pieces import Window, windows_of
 from lstmtext.text.spans import is_bio, to_bio
@@ -32,6 +39,8 @@ NGRAMS_PER_PLACE = 8
 """N-grams of a text that cost about as much memory as one token place."""
 LONGEST_SENTENCE, MARGIN = 1024, 64
 """Words of a sentence that are read at once, and those on either side of a window that only lend their context."""
+WINDOWS = 256
+"""Windows that are made ready at once, so that a sentence of millions of words needs no memory for all of them."""
 WINDOW = 256
 """Tokens that a language model reads at once."""
 
@@ -80,6 +89,13 @@ class TextPredictor:
         return _in_batches(sizes, run)
 
 
+class TagAnswers(NamedTuple):
+    """For each head the tags of each sentence, one a word, and how many words were read without their middle."""
+
+    by_head: list[list[list[str]]]
+    cut: int
+
+
 class _TagHead:
     """One head of those that read the same states."""
 
@@ -110,18 +126,29 @@ class SentencePredictor:
         self._encoder = Engine(graph)
         self._heads = [_TagHead(bundle, *head) for head in heads]
 
-    def predict(self, sentences: Sequence[Sequence[str]]) -> list[list[list[str]]]:
-        """For each head the tags of each sentence, one a word; long ones are read in windows that overlap."""
+    def predict(self, sentences: Sequence[Sequence[str]]) -> TagAnswers:
+        """Tags of all words; long sentences are read in windows that overlap."""
         windows = [windows_of(len(words), LONGEST_SENTENCE, MARGIN) for words in sentences]
-        read = [words[window.read] for words, own in zip(sentences, windows, strict=True) for window in own]
+        read = ((words, window) for words, own in zip(sentences, windows, strict=True) for window in own)
+        by_head: list[list[list[str]]] = [[] for _ in self._heads]
+        cut = 0
+        while part := list(islice(read, WINDOWS)):
+            examples = sentence_examples(self._tokenizer, [words[window.read] for words, window in part])
+            for tagged, own in zip(by_head, self._tags(examples), strict=True):
+                tagged.extend(own)
+            cut += sum(
+                window.kept.start <= place < window.kept.stop
+                for example, (_, window) in zip(examples, part, strict=True)
+                for place in example.cut
+            )
         made = []
-        for head, tagged in zip(self._heads, self._tags(read), strict=True):
+        for head, tagged in zip(self._heads, by_head, strict=True):
             rest = iter(tagged)
             made.append([head.joined(own, list(islice(rest, len(own)))) for own in windows])
-        return made
+        return TagAnswers(made, cut)
 
-    def _tags(self, sentences: Sequence[Sequence[str]]) -> list[list[list[str]]]:
-        examples = sentence_examples(self._tokenizer, sentences)
+    def _tags(self, examples: Sequence[SentenceExample]) -> list[list[list[str]]]:
+        """For each head the tags of each example."""
 
         def run(places: Ints) -> Iterator[tuple[list[str], ...]]:
             chosen = [examples[place] for place in places]

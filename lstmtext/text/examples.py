@@ -40,13 +40,17 @@ class TextExample:
 
 @dataclass(frozen=True)
 class SentenceExample:
-    """A sentence to tag: token ids between boundaries; each word's first and last place among them."""
+    """A sentence to tag: token ids between boundaries; each word's first and last place among them; its words.
+
+    `cut` are the places of words that are read without their middle.
+    """
 
     ids: Sequence[int]
     first: Sequence[int]
     last: Sequence[int]
     words: Sequence[str]
     tags: Sequence[int] = ()
+    cut: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,12 @@ def bounded(ids: Iterable[int]) -> list[int]:
 
 
 def _sentence(words: Sequence[str], groups: Sequence[Sequence[int]], tags: Sequence[int]) -> SentenceExample:
-    if any(len(group) > WORD_TOKENS for group in groups):
+    cut = [place for place, group in enumerate(groups) if len(group) > WORD_TOKENS]
+    if cut:
         groups = [keep_ends(group, WORD_TOKENS) for group in groups]
     ends = list(accumulate(map(len, groups), initial=1))
-    return SentenceExample(bounded(chain.from_iterable(groups)), ends[:-1], [end - 1 for end in ends[1:]], words, tags)
+    ids = bounded(chain.from_iterable(groups))
+    return SentenceExample(ids, ends[:-1], [end - 1 for end in ends[1:]], words, tags, cut)
 
 
 _NO_HASHES: Hashes = np.zeros(0, dtype=np.uint64)

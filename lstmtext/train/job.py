@@ -82,8 +82,8 @@ class TrainJob:
 
     @property
     def fresh_head(self) -> bool:
-        """Whether new heads alone begin on an encoder that was taken over."""
-        return self.encoder is not None and all(head.before is None for head in self.heads)
+        """Whether a new head begins on an encoder that was taken over, be it beside others that go on."""
+        return self.encoder is not None and any(head.before is None for head in self.heads)
 
     @property
     def taken(self) -> tuple[str, ...]:

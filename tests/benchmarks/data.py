@@ -41,6 +41,8 @@ class BenchData:
     """A bundle that learning curves and class weights start from."""
     scores: Path | None = None
     """What a run of the learning curves that was cut short has measured."""
+    is_sample: bool = False
+    """Whether these are the samples, of which the shipped bundle knows no label."""
 
     @classmethod
     def find(cls, folder: Path | None, work: Path) -> "BenchData":
@@ -70,7 +72,8 @@ class BenchData:
         own = ROOT / "data"
         reviews, tags = own / "reviews.csv", own / "entities.conll"
         curves = {"reviews": Curve("classify", *[reviews] * 3), "entities": Curve("tag", *[tags] * 3)}
-        return cls(reviews, reviews, reviews, tags, tags, own / "prose.txt", (own / "prose.txt",), curves, work)
+        prose = own / "prose.txt"
+        return cls(reviews, reviews, reviews, tags, tags, prose, (prose,), curves, work, is_sample=True)
 
     def bundle(self, name: str, data: Path, *settings: str, options: Sequence[str] = ()) -> Path:
         """A bundle trained once for all that ask for this name."""

@@ -20,13 +20,28 @@ def test_evaluate_prints_one_json_object_or_tables(run_here, bundle_of, data, ta
     assert (done.code, done.err) == (0, "")
     assert done.out.count(b"\n") == 1
     result = json.loads(done.out)
-    assert list(result) == ["task", "head", "records", "scores"]
+    assert list(result) == ["task", "head", "records", "cut", "scores"]
     assert (result["task"], result["head"]) == (task, HEADS[task])
     assert SCORE[task] in result["scores"]
     assert result["records"] == {"classify": 48, "tag": 12, "generate": 1}[task]
     tables = run_here(*words)
     assert tables.code == 0
     assert f"{result['scores'][SCORE[task]]:.4f}" in tables.out.decode()
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "kind"),
+    [
+        ("classify", "text,label\n{long},positive\ngood,negative\n", "texts"),
+        ("tag", "{word}\tO\nOslo\tB-LOC\n", "words"),
+    ],
+)
+def test_what_is_read_without_its_middle_is_counted_and_told(run_here, bundle_of, tmp_path, task, source, kind):
+    path = tmp_path / ("a.csv" if task == "classify" else "a.conll")
+    path.write_text(source.format(long="soup and room " * 400, word="qx7" * 60))
+    done = run_here("evaluate", path, "-m", bundle_of(task), "--json")
+    assert json.loads(done.out)["cut"] == 1
+    assert done.err == f"lstmtext: {kind} longer than the model reads, without their middle: 1\n"
 
 
 @pytest.mark.parametrize(("task", "least"), [("classify", 0.9), ("tag", 0.9)])

@@ -58,6 +58,33 @@ def test_json_and_tables_that_are_read_as_text_are_remarked(run_process, bundle_
     assert "reviews.csv is read line by line" in done.err
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ('{"id": 5, "text": null}', {"id": 5}),
+        ('{"id": 5, "texts": "good"}', {"id": 5, "texts": "good"}),
+        ('{"id": 1e999, "text": "good"}', {}),  # which nothing but a word that JSON lacks could be written for
+        (f'{{"text": "good", "deep": {"[" * 300}{"]" * 300}}}', {}),
+    ],
+)
+def test_a_line_that_is_read_as_text_keeps_the_other_keys_it_has(run_here, classify_bundle, tmp_path, line, kept):
+    (tmp_path / "a.jsonl").write_text(f"{line}\n")
+    done = run_here("classify", tmp_path / "a.jsonl", "-m", classify_bundle, "--format", "jsonl")
+    answer = json.loads(done.out)
+    assert {key: own for key, own in answer.items() if key not in ("label", "probability", "text")} == kept
+    assert answer["text"] == line
+    assert "line 1 has no text under 'text'" in done.err
+
+
+def test_nesting_that_is_read_does_not_depend_on_the_stack(run_here, classify_bundle, tmp_path):
+    deep = [f'{{"text": "good", "deep": {"[" * depth}{"]" * depth}}}\n' for depth in (198, 199, 200, 900, 980, 3000)]
+    (tmp_path / "a.jsonl").write_text("".join(deep))
+    words = ["classify", tmp_path / "a.jsonl", "-m", classify_bundle, "--format", "jsonl", "--threads"]
+    one, two = run_here(*words, 1), run_here(*words, 2)
+    assert one.out == two.out
+    assert [json.loads(line)["text"] == "good" for line in one.out.splitlines()] == [True, True] + [False] * 4
+
+
 def test_words_and_tags_that_were_there_are_kept_as_gold(run_process, tag_bundle):
     given = json.dumps({"text": "Anna", "words": ["Anna"], "tags": ["O"]}).encode()
     record = json.loads(run_process("tag", "-m", tag_bundle, "--format", "jsonl", given=given).out)

@@ -1,13 +1,17 @@
 """What stands around a command in a pipe: readers that leave, slow producers, full disks."""
 
+import os
 import select
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from lstmtext.cli.streams import read_groups
 from tests.conftest import COMMAND, ENVIRONMENT
 
 LINE = b"Anna was good.\n"
@@ -41,11 +45,13 @@ def test_the_first_answer_arrives_while_standard_input_is_open(start_process, bu
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize(
-    "words", [("classify", "{file}"), ("info",), ("generate", "--prompt", "Anna")], ids=lambda w: w[0]
+    "words",
+    [("classify", "{file}"), ("tag", "{file}"), ("info",), ("generate", "--prompt", "Anna")],
+    ids=lambda words: words[0],
 )
 def test_a_full_disk_gives_one_clear_line(start_process, bundle_of, tmp_path, words):
     (tmp_path / "one.txt").write_bytes(LINE)
-    model = bundle_of("generate" if words[0] == "generate" else "classify")
+    model = bundle_of("classify" if words[0] == "info" else words[0])
     filled = [word.format(file=tmp_path / "one.txt") for word in words]
     with Path("/dev/full").open("wb") as full:
         process = start_process(*filled, "-m", model, stdout=full, stderr=subprocess.PIPE)
@@ -72,15 +78,30 @@ def test_text_files_may_be_compressed(run_here, classify_bundle, tmp_path):
     assert run_here("classify", tmp_path / "packed.txt.gz", "-m", classify_bundle) == plain
 
 
-def test_an_interrupt_while_waiting_for_input_ends_with_exit_130_without_a_traceback(start_process, classify_bundle):
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_an_interrupt_while_waiting_for_input_ends_with_exit_130_without_a_traceback(start_process, bundle_of, task):
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = start_process("classify", "-m", classify_bundle, **streams)
+    process = start_process(task, "-m", bundle_of(task), **streams)
     process.stdin.write(LINE)
     process.stdin.flush()
     process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert process.wait(WAIT_SECONDS) == 130
     assert b"Traceback" not in process.stderr.read()
+
+
+@pytest.mark.parametrize("task", ["classify", "tag", "generate"])
+def test_an_interrupt_in_the_middle_of_work_ends_with_exit_130(start_process, bundle_of, tmp_path, task):
+    """Once something was answered, more than a pipe holds is still to come."""
+    (tmp_path / "many.txt").write_bytes(LINE * 300_000)
+    more = ["--samples", 1_000_000] if task == "generate" else [tmp_path / "many.txt"]
+    process = start_process(task, *more, "-m", bundle_of(task), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(1000)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=WAIT_SECONDS)
+    assert process.returncode == 130
+    assert said.count(b"\n") <= 1
+    assert b"Traceback" not in said
 
 
 INTERRUPTED_WHILE_LOADING = """
@@ -118,3 +139,25 @@ def test_a_closed_stream_is_one_clear_line(classify_bundle, closed, name):
     assert done.returncode in (2, 3)
     assert f"{name}: is closed" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "given", [b"\xef\xbb\xbfgood\nbad\n", b"\xef\xbb\xbf", b"\xef\xbb", b"\xef\xbb\xef\xbb\xbf", b"\xef"]
+)
+def test_a_mark_at_the_beginning_is_the_same_in_one_read_and_byte_by_byte(tmp_path, given):
+    (tmp_path / "whole.txt").write_bytes(given)
+    whole = [line for group in read_groups(str(tmp_path / "whole.txt")) for line in group]
+    os.mkfifo(tmp_path / "pipe")
+
+    def send():
+        with (tmp_path / "pipe").open("wb", buffering=0) as pipe:
+            for byte in given:
+                pipe.write(bytes([byte]))
+                time.sleep(0.01)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    slowly = [line for group in read_groups(str(tmp_path / "pipe")) for line in group]
+    sender.join()
+    assert slowly == whole
+    assert whole == given.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()

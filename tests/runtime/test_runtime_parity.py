@@ -56,7 +56,7 @@ def test_the_tagger_gives_torchs_emissions_and_the_best_path_over_them(make_pair
     name, info = bundle.head()
     transitions = Transitions(*(each.detach().numpy() for each in scores)).restricted(info.labels)
     paths = [[info.labels[tag] for tag in path] for path in best_paths(wanted_BWK, batch.words_B, transitions)]
-    assert SentencePredictor(bundle, (name, info)).predict(SENTENCES) == [paths]
+    assert SentencePredictor(bundle, (name, info)).predict(SENTENCES) == ([paths], 0)
 
 
 def test_the_many_ngrams_of_one_text_do_not_widen_the_arrays_of_the_others(make_pair):
@@ -131,10 +131,12 @@ def test_a_long_sentence_is_read_in_windows_that_overlap(tag_bundle, monkeypatch
     bundle = load_bundle(tag_bundle)
     predictor = SentencePredictor(bundle, bundle.head())
     words = ["Anna", "Berg", "lives", "in", "Oslo", "."]
-    ((usual,),) = predictor.predict([words * 3])
+    ((usual,),), _ = predictor.predict([words * 3])
     monkeypatch.setattr(predictors, "LONGEST_SENTENCE", 25)
     monkeypatch.setattr(predictors, "MARGIN", 6)
-    ((long, short, none),) = predictor.predict([words * 20, words * 3, []])
+    ((long, short, none),), _ = predictor.predict([words * 20, words * 3, []])
+    monkeypatch.setattr(predictors, "WINDOWS", 2)
+    assert predictor.predict([words * 20, words * 3, []]) == ([[long, short, none]], 0)
     assert (short, none) == (usual, [])
     assert long[6:-6] == usual[6:12] * 18
 
@@ -144,8 +146,18 @@ def test_spans_stay_whole_where_windows_meet(tag_bundle, monkeypatch):
     predictor = SentencePredictor(bundle, bundle.head())
     monkeypatch.setattr(predictors, "LONGEST_SENTENCE", 4)
     monkeypatch.setattr(predictors, "MARGIN", 0)
-    monkeypatch.setattr(predictor, "_tags", lambda read: [[["O"] * 4, ["I-PER"] * 4]])
-    assert predictor.predict([["x"] * 8]) == [[["O"] * 4 + ["B-PER"] + ["I-PER"] * 3]]
+    monkeypatch.setattr(predictor, "_tags", lambda examples: [[["O"] * 4, ["I-PER"] * 4]])
+    assert predictor.predict([["x"] * 8]) == ([[["O"] * 4 + ["B-PER"] + ["I-PER"] * 3]], 0)
+
+
+def test_words_without_their_middle_are_counted_once_whatever_windows_read_them(tag_bundle, monkeypatch):
+    bundle = load_bundle(tag_bundle)
+    predictor = SentencePredictor(bundle, bundle.head())
+    words = ["Anna", "qx7" * 60, "lives"] * 20
+    assert predictor.predict([words, ["Oslo"], ["vw3" * 80]]).cut == 21
+    monkeypatch.setattr(predictors, "LONGEST_SENTENCE", 25)
+    monkeypatch.setattr(predictors, "MARGIN", 6)
+    assert predictor.predict([words, ["Oslo"], ["vw3" * 80]]).cut == 21
 
 
 def test_a_text_that_is_too_long_is_cut_and_says_by_how_much(make_pair):

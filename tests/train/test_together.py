@@ -332,6 +332,14 @@ def test_heads_of_the_same_name_and_labels_go_on_and_others_begin(making, classi
     assert job.data.tokenizer.to_json() == old.tokenizer.to_json()
 
 
+@pytest.mark.parametrize(("names", "parts"), [(["labels", "ner"], 3), (["mood", "ner"], 3), (["labels"], 1)])
+def test_layers_are_added_one_by_one_wherever_a_head_is_new(making, classify_bundle, names, parts):
+    sources = {"labels": "reviews.csv", "mood": "reviews.csv", "ner": "entities.conll"}
+    job = making("transfer.unfreeze=0.6", heads={name: sources[name] for name in names}, encoder=classify_bundle)
+    groups = make_optimizer(make_model(job), job.settings, fresh_head=job.fresh_head).param_groups
+    assert len({group["begins"] for group in groups}) == parts
+
+
 def test_what_changed_is_told_of_the_head_that_went_on(run_here, classify_bundle, data, tmp_path):
     words = words_of(data, {"labels": "reviews.csv", "ner": "entities.conll"})
     options = ["--encoder", classify_bundle, "-o", tmp_path / "out", "--epochs", 1, "--threads", 1]
