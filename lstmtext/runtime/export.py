@@ -24,6 +24,9 @@ from lstmtext.text.batching import MASKED
 from lstmtext.text.lexical import SHORTEST
 from lstmtext.weights import filled_rows, pruned
 
+UNMEASURED = "cost of int8"
+"""Stands where a graph was made in int8 after a training that ended in float32."""
+
 
 @dataclass(frozen=True)
 class Graphs:
@@ -87,13 +90,13 @@ def export_bundle(
     for name, own in left.items():
         arrays, part = bundle.head_arrays(name), bundle.part(name)
         made = precision or precision_of(own.runtime)
-        described[name] = replace(own, runtime={**own.runtime, "precision": made})
+        described[name] = replace(own, runtime=_told(own.runtime, made))
         if rows and name in rows:
             arrays, before = pruned(arrays, rows[name]), filled_rows(arrays)
             said.append(f"{filled_rows(arrays):,} of {before:,} rows of {name} kept")
             if filled_rows(arrays) < before:
                 part = Part.of(arrays, None, own.settings.export.weights)
-                described[name] = _after_pruning(own, made, before, filled_rows(arrays))
+                described[name] = _after_pruning(described[name], before, filled_rows(arrays))
         graph = export_head(own.task, own.settings, encoder, arrays, precision=made)
         heads[name] = replace(part, graph=graph)
     info = replace(info, heads=described, runtime=runtime)
@@ -106,11 +109,18 @@ def precision_of(runtime: Mapping[str, object]) -> Precision:
     return "int8" if runtime.get("precision") == "int8" else "float32"
 
 
-def _after_pruning(own: HeadInfo, precision: Precision, before: int, after: int) -> HeadInfo:
-    """The description of a head that has fewer rows: what was measured with all of them says so or goes."""
+def _told(runtime: Mapping[str, object], precision: Precision) -> dict[str, object]:
+    """What a bundle says of a graph that was made anew, with what int8 was measured to cost as the training ended."""
+    said = {name: own for name, own in runtime.items() if name != UNMEASURED}
+    unknown = {UNMEASURED: "not measured, as the training ended in float32"}
+    return {**said, "precision": precision} | (unknown if precision == "int8" and said.keys() <= {"precision"} else {})
+
+
+def _after_pruning(own: HeadInfo, before: int, after: int) -> HeadInfo:
+    """The description of a head that has fewer rows, where it says that all was measured with all of them."""
     change = f"{after:,} of {before:,} rows of its table kept after training; the scores are those of all"
     fewer = own.parameters - (before - after) * max(1, len(own.labels))
-    return replace(own, parameters=fewer, changes=[*own.changes, change], runtime={"precision": precision})
+    return replace(own, parameters=fewer, changes=[*own.changes, change])
 
 
 class _Read:

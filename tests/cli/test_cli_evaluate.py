@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from lstmtext.bundle import load_bundle
 from tests.conftest import TINY
 
 SOURCES = {"classify": "reviews.csv", "tag": "entities.conll", "generate": "held.txt"}
@@ -183,11 +184,28 @@ def test_export_changes_the_graph_and_info_tells_of_it(run_here, classify_bundle
     given = tmp_path / "given.txt"
     given.write_text("The room was good.\nThe soup was awful.\n")
     shown = {}
+    measured = {name: own for name, own in load_bundle(bundle).head()[1].runtime.items() if name.startswith("accuracy")}
+    assert [*measured] == ["accuracy in float32", "accuracy in int8"]
     for precision in ("int8", "float32"):
         done = run_here("export", "-m", bundle, "--precision", precision)
         assert (done.code, done.err) == (0, f"lstmtext: saved {bundle} in {precision}\n")
         assert re.search(rf"precision +│ {precision}", run_here("info", "-m", bundle).out.decode())
+        told = run_here("info", "-m", bundle).out.decode()
+        assert all(re.search(rf"{name} +│ {own}", told) for name, own in measured.items())
         shown[precision] = run_here("classify", given, "-m", bundle).out.decode().split("\n")
     assert [line.split("\t")[0] for line in shown["int8"]] == [line.split("\t")[0] for line in shown["float32"]]
     done = run_here("export", "-m", bundle, "--precision", "int4")
     assert (done.code, done.err) == (2, "lstmtext: --precision: found 'int4'; expected float32, int8\n")
+
+
+def test_a_graph_in_int8_that_nothing_was_measured_of_says_so(run_here, data, tiny, tmp_path):
+    words = ["train", data / "reviews.csv", "-o", tmp_path / "out", "--epochs", 1, *tiny]
+    assert run_here(*words, "--set", "export.precision=float32").code == 0
+    runtime = {}
+    for precision in ("int8", "float32"):
+        assert run_here("export", "-m", tmp_path / "out", "--precision", precision).code == 0
+        runtime[precision] = load_bundle(tmp_path / "out").head()[1].runtime
+    assert runtime == {
+        "int8": {"precision": "int8", "cost of int8": "not measured, as the training ended in float32"},
+        "float32": {"precision": "float32"},
+    }

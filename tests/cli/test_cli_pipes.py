@@ -94,7 +94,7 @@ def test_an_interrupt_while_waiting_for_input_ends_with_exit_130_without_a_trace
 def test_an_interrupt_in_the_middle_of_work_ends_with_exit_130(start_process, bundle_of, tmp_path, task):
     """Once something was answered, more than a pipe holds is still to come."""
     (tmp_path / "many.txt").write_bytes(LINE * 300_000)
-    more = ["--samples", 1_000_000] if task == "generate" else [tmp_path / "many.txt"]
+    more = ["--prompt", "Anna", "--samples", 1_000_000] if task == "generate" else [tmp_path / "many.txt"]
     process = start_process(task, *more, "-m", bundle_of(task), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.read(1000)
     process.send_signal(signal.SIGINT)
