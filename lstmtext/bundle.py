@@ -144,7 +144,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, files = content.pop("format"), dict(content.pop("files"))
-    except (ValueError, KeyError, OSError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, OSError, AttributeError, TypeError, RecursionError) as error:
         found = "no object" if isinstance(error, AttributeError | TypeError) else reason(error)
         raise ModelError(path, f"is broken: {found}", hint="copy or train the bundle again") from error
     if version != FORMAT:
@@ -203,7 +203,7 @@ def is_bundle(folder: Path) -> bool:
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         known = {DESCRIPTION, CARD, *content["files"]} if content["format"] else set()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
     return {path.name for path in folder.iterdir()} <= known
 

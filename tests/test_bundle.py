@@ -118,6 +118,7 @@ def test_a_setting_that_this_version_does_not_know_is_a_model_error(copy, sectio
         ("null", "no object;"),
         ("{}", "no 'format';"),
         ('{"format": 6}', "no 'files';"),
+        ('{"format": ' * 100_000, "maximum recursion depth exceeded"),
     ],
 )
 def test_a_description_that_is_no_bundles_is_refused(copy, content, found):

@@ -205,7 +205,7 @@ def load_encoded(folder: Path) -> EncodedData:
         tables = datasets.load_from_disk(str(folder / DATA))
         tokenizer = (folder / TOKENIZER).read_text(encoding="utf-8")
         facts, settings = _facts_from(description["facts"]), settings_from_sections(description["settings"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
         raise DataError(
             folder, f"is not a complete encoded dataset: {error}", hint="run lstmtext preprocess again"
         ) from error

@@ -125,7 +125,7 @@ def _restarted(carried: StreamState | None, fresh_B: Bools) -> StreamState | Non
     if carried is None or fresh_B.all():
         return None
     forward, backward = carried
-    kept_B1 = torch.from_numpy(~fresh_B[:, None]).to(forward[0])
+    kept_B1 = tensor(~fresh_B[:, None], forward[0].device, forward[0].dtype)
     return _kept(forward, kept_B1), backward and _kept(backward, kept_B1)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.benchmarks.measure import ROOT
 
+NEEDED = ("imdb", "sst2", "ewt", "shakespeare", "text")
 COMMAND = Path(sysconfig.get_path("scripts")) / "lstmtext"
 
 
@@ -46,10 +47,12 @@ class BenchData:
 
     @classmethod
     def find(cls, folder: Path | None, work: Path) -> "BenchData":
-        """The files of a folder with the layout of the development data, or the samples."""
+        """The files of a folder with the layout of the development data; without one, the samples."""
         found = folder or ROOT.parent / "shared" / "data"
-        if not found.is_dir():
+        if folder is None and not found.is_dir():
             return cls.samples(work)
+        if missing := [name for name in NEEDED if not (found / name).exists()]:
+            raise SystemExit(f"{found}: no {', '.join(missing)}; --samples reads what ships with the project")
         return cls(
             found / "imdb/train.jsonl.gz",
             found / "imdb/test.jsonl.gz",

@@ -6,6 +6,7 @@ ratios of each round.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -110,12 +111,31 @@ def rows_of(measured: Mapping[str, Sequence[float]], *, higher_is_better: bool) 
     return rows
 
 
-def time_commands(commands: Mapping[str, Sequence[object]], rounds: int, given: bytes = b"") -> dict[str, list[float]]:
-    """Seconds of whole processes, in turn."""
+def time_commands(commands: Mapping[str, Sequence[object]], rounds: int, given: bytes = b"") -> list[Row]:
+    """Rows of the seconds of whole processes, in turn, with their peak memory."""
     seconds: dict[str, list[float]] = {name: [] for name in commands}
+    peaks = dict.fromkeys(commands, 0.0)
     for _ in range(rounds + 1):
         for name, words in commands.items():
-            started = time.perf_counter()
-            subprocess.run([str(word) for word in words], input=given, check=True, capture_output=True, cwd=ROOT)
-            seconds[name].append(time.perf_counter() - started)
-    return {name: values[1:] for name, values in seconds.items()}  # the first round fills caches
+            taken, peak = _ran([str(word) for word in words], given)
+            seconds[name].append(taken)
+            peaks[name] = max(peaks[name], peak)
+    rows = rows_of({name: values[1:] for name, values in seconds.items()}, higher_is_better=False)
+    for row in rows:  # the first round fills caches
+        row.peak_mb = round(peaks[row.name])
+    return rows
+
+
+def _ran(words: Sequence[str], given: bytes) -> tuple[float, float]:
+    """Seconds and peak memory in MB of one process."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = time.perf_counter()
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, cwd=ROOT, **quiet)
+    process.stdin.write(given)
+    process.stdin.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    taken = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, words)
+    return taken, usage.ru_maxrss / 1024

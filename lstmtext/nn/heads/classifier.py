@@ -123,11 +123,11 @@ class Classifier(nn.Module):
         """Summed weighted nats of the encoder's side, and the sum of the weights."""
         logits_BK = self._encoder_logits(encoding)
         if self.settings.multi_label:
-            has_BK = torch.from_numpy(multi_hot(batch.labels_BL, logits_BK.shape[1])).to(logits_BK.device)
+            has_BK = tensor(multi_hot(batch.labels_BL, logits_BK.shape[1]), logits_BK.device, torch.bool)
             nats_B = nats_of_sets(logits_BK, has_BK, self.weights, self.settings)
         else:
             nats_B = nats_of_one(logits_BK, tensor(batch.labels_B, logits_BK.device), self.weights, self.settings)
-        weights_B = torch.from_numpy(batch.weights_B).to(nats_B)
+        weights_B = tensor(batch.weights_B, nats_B.device, nats_B.dtype)
         return (nats_B * weights_B).sum(), self.count(batch)
 
     def _encoder_logits(self, encoding: Encoding) -> Tensor:

@@ -18,6 +18,7 @@ def run(data: BenchData, rounds: int) -> list[Result]:
         "lstmtext, int8": {"kind": "lstmtext", "bundle": bundle},
         "lstmtext, float32": {"kind": "lstmtext", "bundle": exact, "precision": "float32"},
         "the same bundle in torch, float32": {"kind": "torch", "bundle": bundle},
+        "ONNX Runtime's int8 layers alone": {"kind": "layers", "bundle": bundle},
         "int8 products alone": {"kind": "products", "bundle": bundle},
         "spaCy textcat": {"kind": "spacy"},
         "TF-IDF and logistic regression": {"kind": "sklearn"},

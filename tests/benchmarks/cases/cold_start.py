@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 from tests.benchmarks.data import COMMAND, BenchData
-from tests.benchmarks.measure import Result, rows_of, time_commands
+from tests.benchmarks.measure import Result, time_commands
 
 LINE = b"A lovely place.\n"
 SPACY_SAVE = (
@@ -33,5 +33,4 @@ def run(data: BenchData, rounds: int) -> list[Result]:
             commands[name] = [python, "-c", program, data.work / "spacy"]
     if "spaCy textcat" in commands:
         subprocess.run([python, "-c", SPACY_SAVE, data.work / "spacy"], check=True, capture_output=True)
-    seconds = time_commands(commands, 2 * rounds, LINE)
-    return [Result("Cold start of one line", "seconds", rows_of(seconds, higher_is_better=False), notes)]
+    return [Result("Cold start of one line", "seconds", time_commands(commands, 2 * rounds, LINE), notes)]

@@ -6,7 +6,7 @@ from lstmtext.shipped import shipped_bundle
 from tests.benchmarks.cases.classifying import TEXTS
 from tests.benchmarks.cases.cold_start import LINE
 from tests.benchmarks.data import COMMAND, BenchData
-from tests.benchmarks.measure import Result, race, rows_of, time_commands
+from tests.benchmarks.measure import Result, race, time_commands
 
 
 def run(data: BenchData, rounds: int) -> list[Result]:
@@ -19,9 +19,8 @@ def run(data: BenchData, rounds: int) -> list[Result]:
         "lstmtext tag": [COMMAND, "tag", "--head", "upos", "--head", "ner"],
         "import torch": [sys.executable, "-c", "import torch"],
     }
-    seconds = time_commands(commands, 2 * rounds, LINE)
-    notes = [f"bundle of {size:.1f} MB"]
-    cold = Result("Cold start of one line, shipped bundle", "seconds", rows_of(seconds, higher_is_better=False), notes)
+    rows, notes = time_commands(commands, 2 * rounds, LINE), [f"bundle of {size:.1f} MB"]
+    cold = Result("Cold start of one line, shipped bundle", "seconds", rows, notes)
     shared = {"train": data.reviews_train, "test": data.reviews_test, "count": TEXTS}
     contenders = {
         "lstmtext": {"kind": "lstmtext", "bundle": bundle, "precision": "", "head": "sentiment"},

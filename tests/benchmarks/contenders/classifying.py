@@ -18,17 +18,27 @@ def texts_of(path, count):
 
 def prepare(kind, train, test, count, bundle=None, precision="int8", head=None):
     """Work, number of words, and what else to report."""
-    texts = [text for text, _ in texts_of(test, count)]
+    texts, gold = zip(*texts_of(test, count), strict=True)
     makers = {
         "lstmtext": lambda: _ours(bundle, precision, head),
         "torch": lambda: _torch(bundle),
+        "layers": lambda: _layers(bundle),
         "products": lambda: _products(bundle),
         "spacy": lambda: _spacy(texts_of(train, 400)),
         "sklearn": lambda: _sklearn(texts_of(train, 4000)),
         "fasttext": lambda: _fasttext(texts_of(train, 4000)),
     }
     answer = makers[kind]()
-    return lambda: answer(texts), sum(len(text.split()) for text in texts), {}
+    extra = {"accuracy": _accuracy(bundle, head, answer(texts), gold)} if kind == "lstmtext" else {}
+    return lambda: answer(texts), sum(len(text.split()) for text in texts), extra
+
+
+def _accuracy(folder, head, answers, gold):
+    from lstmtext.bundle import load_bundle
+
+    labels = load_bundle(Path(folder)).head(head)[1].labels
+    said = [labels[own.probabilities_K.argmax()] for chunk in answers for own in chunk]
+    return sum(map(str.__eq__, said, gold)) / len(gold)
 
 
 def _ours(folder, precision, head):
@@ -71,6 +81,30 @@ def _torch(folder):
             examples = text_examples(bundle.tokenizer, texts, settings)
             batches = plan_batches(np.array([len(example.ids) for example in examples]), 16384)
             return [model.predict(collate_texts([examples[k] for k in batch], model.head.keys))[0] for batch in batches]
+
+    return answer
+
+
+def _layers(folder):
+    """Only the encoder's graph, of batches that were made before: what is left when all else takes no time."""
+    import numpy as np
+
+    from lstmtext.bundle import load_bundle
+    from lstmtext.runtime.engine import Engine
+    from lstmtext.runtime.inputs import text_inputs
+    from lstmtext.runtime.predictors import BATCH_TOKENS
+    from lstmtext.text.batching import plan_batches
+    from lstmtext.text.examples import collate_texts, text_examples
+
+    bundle = load_bundle(Path(folder))
+    engine, made = Engine(bundle.graph()), []
+
+    def answer(texts):
+        if not made:
+            examples = text_examples(bundle.tokenizer, texts, bundle.head()[1].settings)
+            batches = plan_batches(np.array([len(example.ids) for example in examples]), BATCH_TOKENS)
+            made.extend(text_inputs(collate_texts([examples[k] for k in batch], None)) for batch in batches)
+        return list(in_order(([inputs] for inputs in made), lambda given: len(engine.values(given[0]))))
 
     return answer
 
