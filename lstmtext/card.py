@@ -1,5 +1,6 @@
 """The model card of a bundle, from its description."""
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,22 @@ WRITTEN = "\n## Head `"
 """Where the part of a card begins that is written anew with the bundle; before it, people may write."""
 
 
+_DATA = re.compile(r"\n## Data[^\n]*\n(.*?)(?=\n## |\Z)", re.DOTALL)
+
+
+def card_after(name: str, other: str) -> str:
+    """What the card of a bundle that begins from another takes over: what people said there of data and licences."""
+    parts = _DATA.findall(other.partition(WRITTEN)[0])
+    return f"{_title(name)}\n## Data of what it began from\n{''.join(parts)}{WRITTEN}" if parts else ""
+
+
 def model_card(name: str, info: "BundleInfo", former: str = "") -> str:
     """The bundle's README: each head with what it was trained on, then the encoder.
 
     Before them stands what stood there in a former card.
     """
     kept, written, _ = former.partition(WRITTEN)
-    usual = f"# {name}\n\nA model of [lstmtext](https://pypi.org/project/lstmtext) {__version__}.\n"
-    lines = [kept if written else usual]
+    lines = [kept if written else _title(name)]
     for head, own in info.heads.items():
         lines += _head(name, head, own, alone=len(info.heads) == 1)
     encoder, every = info.encoder, info.parameters + sum(own.parameters for own in info.heads.values())
@@ -30,6 +39,10 @@ def model_card(name: str, info: "BundleInfo", former: str = "") -> str:
     lines += [f"- {info.parameters:,} parameters; {every:,} with {'its head' if len(info.heads) == 1 else 'all heads'}"]
     lines += [f"- {key}: {value}" for key, value in info.runtime.items()]
     return "\n".join(lines) + "\n"
+
+
+def _title(name: str) -> str:
+    return f"# {name}\n\nA model of [lstmtext](https://pypi.org/project/lstmtext) {__version__}.\n"
 
 
 def _head(name: str, head: str, own: "HeadInfo", *, alone: bool) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 
 import lstmtext
 from lstmtext.bundle import FORMAT, Bundle, is_bundle, load_bundle, save_bundle
+from lstmtext.card import WRITTEN, card_after
 from lstmtext.config import TextSettings
 from lstmtext.description import HeadInfo, check_head_name
 from lstmtext.errors import ModelError, UsageError
@@ -281,6 +282,17 @@ def test_no_module_can_read_or_write_pickles():
     sources = sorted(Path(lstmtext.__file__).parent.rglob("*.py"))
     assert sources
     assert [path for path in sources if banned.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_what_people_said_of_data_goes_with_the_encoder():
+    """Under the same words however often; the rest was said of another bundle."""
+    head = f"{WRITTEN}tags`: tag"
+    card = f"# a\n\nWords.\n\n## Data\n\nLicence: A.\n\n## Scores\n\n1\n{head}\n\n## Data\n\nno\n"
+    once = card_after("b", card)
+    assert once.startswith("# b\n\nA model of ")
+    assert once.endswith(f"\n\n## Data of what it began from\n\nLicence: A.\n{WRITTEN}")
+    assert card_after("b", once) == once
+    assert card_after("b", f"# a\n{head}") == card_after("b", "") == ""
 
 
 def test_the_card_names_heads_labels_and_the_command_to_run(classify_bundle):

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lstmtext.bundle import load_bundle
+from lstmtext.shipped import BYTES_PER_TOKEN
+from lstmtext.train.auto import LEAST_SHARE, bytes_per_token
 
 ROOT = Path(__file__).parent.parent
 ENGLISH = ROOT / "checkpoints" / "en"
@@ -39,6 +41,24 @@ def test_an_opinion_is_understood_with_no_word_of_a_model(run_process):
     done = run_process("classify", given="\n".join(texts).encode())
     assert (done.code, done.err) == (0, "")
     assert [line.split("\t")[0] for line in done.out.decode().splitlines()] == list(texts.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("The room was clean, but nobody answered the bell before nine in the morning.", True),
+        ("so excited about the game tonight, who else is going?? see you there #football", True),
+        ("Shall I compare thee to a summer's day? Thou art more lovely and more temperate.", True),
+        ("Das Zimmer war sauber, aber vor neun Uhr morgens öffnete niemand die Tür.", False),
+        ("La chambre était propre, mais personne ne répondait avant neuf heures du matin.", False),
+        ("部屋はきれいでしたが、朝九時前には誰も出ませんでした。", False),
+        ("for (int i = 0; i < n; ++i) { sum += a[i] * b[i]; }", False),
+        ('{"id": 4711, "ok": true, "values": [0.25, 1e-3, -17], "tag": "x9_ab"}', False),
+    ],
+)
+def test_its_tokenizer_tells_what_it_is_of_use_for(text, fits):
+    tokenizer = load_bundle(ENGLISH).tokenizer
+    assert (bytes_per_token(tokenizer, [text]) >= LEAST_SHARE * BYTES_PER_TOKEN) == fits
 
 
 def test_words_have_classes_and_names(run_process):

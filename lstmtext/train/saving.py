@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from lstmtext.bundle import Bundle, Part, load_bundle, save_bundle
+from lstmtext.card import card_after
 from lstmtext.config import WeightPrecision
 from lstmtext.description import BundleInfo, HeadInfo
 from lstmtext.errors import ModelError, UserError, reason
@@ -88,12 +89,14 @@ def _save(job: TrainJob, course: Course, training: dict[str, object], parameters
             if base is None or read is None:
                 before = job.encoder.info.runtime if job.encoder is not None else {}
                 own, parts, graph = with_staying(own, parts, graph, job.staying, encoder, job.settings, before)
-                save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, precision), parts)
+                card = card_after(job.output.name, job.encoder.card()) if job.encoder is not None else ""
+                save_bundle(job.output, own, job.data.tokenizer, Part.of(encoder, graph, precision), parts, card)
                 return own
             heads, runtime = {**base.info.heads, **own.heads}, base.info.runtime or own.runtime
             info = replace(base.info, heads=heads, runtime=runtime)
             parts = {name: base.part(name) for name in base.info.heads} | parts
-            card = base.card() if base.folder.absolute() == job.output.absolute() else ""
+            same = base.folder.absolute() == job.output.absolute()
+            card = base.card() if same else card_after(job.output.name, base.card())
             save_bundle(job.output, info, job.data.tokenizer, replace(read, graph=read.graph or graph), parts, card)
             return info
 

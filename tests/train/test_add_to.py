@@ -136,6 +136,18 @@ def test_tables_are_chosen_on_the_graph_that_is_there(adding, classify_bundle, d
     assert isinstance(said["span_f1 on the encoder's graph"], float)
 
 
+@pytest.mark.parametrize("option", ["--add-to", "--encoder"])
+def test_licences_of_what_a_bundle_begins_from_stand_in_its_card(run_here, classify_bundle, data, tmp_path, option):
+    base = shutil.copytree(classify_bundle, tmp_path / "base")
+    text = (base / "README.md").read_text().replace("\n## Head", "\n## Data\n\nMails, for research only.\n\n## Head", 1)
+    (base / "README.md").write_text(text)
+    done = run_here("train", data / "entities.conll", option, base, *QUICK, "-o", tmp_path / "new")
+    assert done.code == 0, done.err
+    card = (tmp_path / "new" / "README.md").read_text()
+    assert card.startswith("# new\n")
+    assert "\n## Data of what it began from\n\nMails, for research only.\n\n## Head `" in card
+
+
 def test_another_place_gets_the_widened_bundle(run_here, classify_bundle, data, tmp_path):
     before = files_of(classify_bundle)
     words = ["train", data / "entities.conll", "--add-to", classify_bundle, *QUICK]

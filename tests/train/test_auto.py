@@ -1,6 +1,7 @@
 """Where no bundle is named: the shipped one is used, where it fits what it is used for."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -45,8 +46,22 @@ def test_other_text_starts_anew(run_here, english, tmp_path):
     (tmp_path / "other.csv").write_text(rows, encoding="utf-8")
     done = run_here("train", tmp_path / "other.csv", "-o", tmp_path / "out", *QUICK, "--set", "encoder.layers=1")
     assert done.code == 0, done.err
-    assert "starts anew: its tokenizer reads 1." in done.err
+    assert re.search(
+        r"starts anew: its tokenizer reads 1\.\d bytes a token here, 2\.0 in English; 1\.4 would do\n", done.err
+    )
     assert not begins_as(tmp_path / "out", english)
+
+
+def test_what_comes_late_is_looked_at_too_and_filled_columns_are_no_long_tokens(english, tmp_path):
+    tokenizer = load_bundle(english).tokenizer
+    assert auto.bytes_per_token(tokenizer, ["Anna  " + " " * 500 + "spoke."]) == auto.bytes_per_token(
+        tokenizer, ["Anna spoke."]
+    )
+    rows = "The room was clean.,good\n" * 250 + "部屋はきれいでした。,良い\n" * 750
+    (tmp_path / "late.csv").write_text("text,label\n" + rows, encoding="utf-8")
+    asked = TrainRequest(DataRequest([str(tmp_path / "late.csv")]), tmp_path / "out", auto.AUTO)
+    said = []
+    assert auto.with_start(asked, resolve_settings, ALONE, said.append)[0].encoder == FROM_SCRATCH, said
 
 
 @pytest.mark.parametrize(
