@@ -25,7 +25,9 @@ def classify(
     top: Annotated[
         int | None, typer.Option("--top", min=1, help="Labels to print for each text, likeliest first.")
     ] = None,
-    format_name: Annotated[str, typer.Option("--format", help="tsv or jsonl.")] = "tsv",
+    format_name: Annotated[
+        str, typer.Option("--format", help="tsv, or jsonl, which train and evaluate read again.")
+    ] = "tsv",
     text_column: options.TextKey = None,
     head: options.Heads = None,
     threads: options.Threads = 0,

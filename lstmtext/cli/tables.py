@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lstmtext.bundle import Bundle
     from lstmtext.data.report import Report
 
+WIDTH = 80
 MOST_LABELS = 30
 """A longer confusion matrix is left to --json."""
 
@@ -93,8 +94,11 @@ def _plain(value: object) -> str:
 
 
 def _show(tables: Iterable[Table]) -> None:
-    """Print tables. Rich draws them only, since it would end the program itself where a reader has left."""
-    console = Console()
+    """Print tables, the same on a terminal as in a pipe.
+
+    Rich draws them only, since it would end the program itself where a reader has left.
+    """
+    console = Console(force_terminal=False, color_system=None, width=WIDTH)
     with console.capture() as drawn:
         for table in tables:
             console.print(table)

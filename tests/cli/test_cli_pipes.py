@@ -1,12 +1,14 @@
 """What stands around a command in a pipe: readers that leave, slow producers, full disks."""
 
 import os
+import pty
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,18 @@ def test_a_mark_at_the_beginning_is_the_same_in_one_read_and_byte_by_byte(tmp_pa
     sender.join()
     assert slowly == whole
     assert whole == given.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()
+
+
+@pytest.mark.parametrize("words", [("info",), ("evaluate", "{data}/reviews.csv"), ("classify", "{data}/prose.txt")])
+def test_standard_output_is_the_same_on_a_terminal_and_in_a_pipe(start_process, classify_bundle, data, words):
+    filled = [word.format(data=data) for word in words]
+    piped = start_process(*filled, "-m", classify_bundle, stdout=subprocess.PIPE).communicate(timeout=WAIT_SECONDS)[0]
+    mine, theirs = pty.openpty()
+    process = start_process(*filled, "-m", classify_bundle, stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # which a terminal gives instead of an end
+        while block := os.read(mine, 1 << 16):
+            shown += block
+    assert process.wait(WAIT_SECONDS) == 0
+    assert shown.replace(b"\r\n", b"\n") == piped
