@@ -51,9 +51,9 @@ HEADS = {"sentiment": ".jsonl", "upos": ".conllu", "ner": ".conll", "lm": ".txt"
 ENTITIES = {"person": "PER", "location": "LOC", "corporation": "ORG", "group": "ORG"}
 """Kinds of WNUT-17 by the names of the Broad Twitter Corpus; what that leaves out, products and works, is O."""
 
-SHOWN = ("accuracy", "span_f1")
-"""Scores that the card has."""
-TABLE = "| data | score | percent |\n|---|---|---|"
+SHOWN = {"accuracy": "{:.2%}", "span_f1": "{:.2%}", "nats_per_character": "{:.3f}"}
+"""Scores that the card has, and how they are written."""
+TABLE = "| data | score | value |\n|---|---|---|"
 """The head of their table."""
 WRITTEN = "\n## Head"
 """Where what lstmtext wrote begins."""
@@ -149,11 +149,11 @@ def running_text(data: Path, work: Path) -> None:
     every = [clean(row["text"]) for row in [*reviews(data / "imdb" / "unlabelled.txt.gz"), *rest]]
     books = documents(data / "text" / "books.txt.gz")
     long = [*documents(data / "text" / "news.txt.gz"), *books[::3], *books[1::3]]
-    # By text, since some reviews stand there twice; the second of each pair is its plain form, if it has one.
-    forms = {text: [plain(text)] for text in every if text not in tests}
-    forms |= {piece: [] for text in long for piece in pieces(text)}
+    # By text, as some reviews stand there twice.
+    forms: dict[str, tuple[str, ...]] = {text: (text, plain(text)) for text in every if text not in tests}
+    forms |= {piece: (piece,) for text in long for piece in pieces(text)}
     kept = random.Random(SEED).sample(list(forms), len(forms))
-    texts = [form for text in kept[HELD_TEXTS:] for form in (text, *forms[text])]
+    texts = [form for text in kept[HELD_TEXTS:] for form in forms[text]]
     random.Random(SEED).shuffle(texts)
     write(work / "text.txt", texts, "\n\n")
     write(work / "heads" / "lm.dev.txt", kept[:HELD_TEXTS], "\n\n")
@@ -174,13 +174,15 @@ def labelled(data: Path, work: Path) -> None:
     as_written = [{**row, "text": natural(row["text"])} for row in short]
     short += [*short, *as_written, *sentences(data / "sst2" / "phrases.tsv")]
     write_rows(work / "heads" / "sentiment.jsonl", [*long, *short])
+    write_rows(work / "heads" / "held.jsonl", held)
     write_rows(work / "heads" / "sentiment.dev.jsonl", [*held, *sentences(data / "sst2" / "dev.tsv")])
     for part, name in (("train", "upos"), ("dev", "upos.dev")):
         write(work / "heads" / f"{name}.conllu", lines(data / "ewt" / f"en_ewt-ud-{part}.conllu"), "")
     for part, name in (("train", "ner"), ("dev", "ner.dev")):
         tweets = "".join(lines(data / "btc" / f"{part}.conll")).rstrip("\n")
         write(work / "heads" / f"{name}.conll", [tweets, rare_entities(data, part)], "\n\n")
-    write(work / "heads" / "rare.test.conll", [rare_entities(data, "test")])
+    for part in ("dev", "test"):
+        write(work / "heads" / f"rare.{part}.conll", [rare_entities(data, part)])
 
 
 def rare_entities(data: Path, part: str) -> str:
@@ -237,14 +239,17 @@ def evaluate(data: Path, work: Path) -> dict[str, dict[str, float]]:
         "sentiment": {
             "SST-2 dev": data / "sst2" / "dev.tsv",
             "SST-2 test": data / "sst2" / "test.tsv",
+            "IMDb, 1,000 of its train half that were held out": heads / "held.jsonl",
             "IMDb test": data / "imdb" / "test.jsonl.gz",
         },
         "upos": {"EWT dev": heads / "upos.dev.conllu", "EWT test": data / "ewt" / "en_ewt-ud-test.conllu"},
         "ner": {
             "Broad Twitter Corpus dev": data / "btc" / "dev.conll",
             "Broad Twitter Corpus test": data / "btc" / "test.conll",
+            "WNUT-17 dev, its kinds as above": heads / "rare.dev.conll",
             "WNUT-17 test, its kinds as above": heads / "rare.test.conll",
         },
+        "lm": {"Texts of the same kinds that were held out": heads / "lm.dev.txt"},
     }
     named = [(head, name, path) for head, own in sets.items() for name, path in own.items()]
     return {name: scores(work, head, path) for head, name, path in named}
@@ -263,7 +268,7 @@ def write_card(work: Path, found: dict[str, dict[str, float]]) -> None:
     kept, made = (path.read_text(encoding="utf-8") for path in (Path(__file__).parent / "en" / "README.md", card))
     before, after = kept[: kept.index(WRITTEN)].split(TABLE)
     rows = [(name, score, own[score]) for name, own in found.items() for score in SHOWN if score in own]
-    table = "".join(f"\n| {name} | {score} | {100 * value:.2f} |" for name, score, value in rows)
+    table = "".join(f"\n| {name} | {score} | {SHOWN[score].format(value)} |" for name, score, value in rows)
     write(card, [before, TABLE, table, after[after.index("\n\n") :], made[made.index(WRITTEN) :].rstrip()], "")
 
 

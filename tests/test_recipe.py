@@ -62,11 +62,19 @@ def test_the_card_keeps_what_people_wrote_and_has_the_scores_of_the_bundle(recip
     card = tmp_path / "en" / "README.md"
     card.parent.mkdir()
     card.write_text("# en\n\nSomething.\n\n## Head `new`: tag\n\nFacts.\n", encoding="utf-8")
-    recipe.write_card(tmp_path, {"SST-2 test": {"accuracy": 0.5, "macro_f1": 0.4}, "BTC": {"span_f1": 0.25}})
+    recipe.write_card(
+        tmp_path,
+        {
+            "SST-2 test": {"accuracy": 0.5, "macro_f1": 0.4},
+            "BTC": {"span_f1": 0.25},
+            "Text": {"nats_per_character": 1.25},
+        },
+    )
     kept = (SOURCE.parent / "en" / "README.md").read_text(encoding="utf-8")
     made = card.read_text(encoding="utf-8")
     assert made.startswith(kept[: kept.index(recipe.TABLE)] + recipe.TABLE)
-    assert "|---|---|---|\n| SST-2 test | accuracy | 50.00 |\n| BTC | span_f1 | 25.00 |\n\nThe epoch" in made
+    rows = ["| SST-2 test | accuracy | 50.00% |", "| BTC | span_f1 | 25.00% |", "| Text | nats_per_character | 1.250 |"]
+    assert "\n".join(["|---|---|---|", *rows, "", "The epoch"]) in made
     assert made.endswith("\n\n## Head `new`: tag\n\nFacts.\n")
     assert made.count("## Head") == 1
 
@@ -124,6 +132,7 @@ def test_the_recipe_makes_a_bundle_of_all_heads_and_its_card(recipe, small_data,
     small = " --epochs 1 --budget 60s --set train.report=false"
     monkeypatch.setattr(recipe, "HELD_OUT", 10)
     monkeypatch.setattr(recipe, "EVERY", 5)
+    monkeypatch.setattr(recipe, "HELD_TEXTS", 12)
     monkeypatch.setattr(recipe, "LANGUAGE_MODEL", recipe.LANGUAGE_MODEL + small + " --set encoder.hidden_size=16")
     monkeypatch.setattr(recipe, "TOGETHER", recipe.TOGETHER + small)
     monkeypatch.setattr(recipe, "ANEW", {head: words + small for head, words in recipe.ANEW.items()})
@@ -136,6 +145,9 @@ def test_the_recipe_makes_a_bundle_of_all_heads_and_its_card(recipe, small_data,
     held = json.loads((tmp_path / "work" / "heads" / "sentiment.dev.jsonl").read_text(encoding="utf-8").split("\n")[0])
     assert held["text"] not in read.split("\n\n")  # as it stands in train, test, and what is held out
     assert f"{held['text']} Indeed." in read.split("\n\n")  # as it stands among those without labels
+    alone = (tmp_path / "work" / "heads" / "lm.dev.txt").read_text(encoding="utf-8").strip().split("\n\n")
+    assert len(alone) == 12
+    assert not {form for text in alone for form in (text, recipe.plain(text))} & set(read.split("\n\n"))
     named = (tmp_path / "work" / "heads" / "ner.conll").read_text(encoding="utf-8")
     assert ("B-PER" in named, "B-person" in named) == (True, False)
     card = (tmp_path / "work" / "en" / "README.md").read_text(encoding="utf-8")

@@ -83,11 +83,11 @@ def test_what_it_is_can_be_asked(run_process):
 
 def test_the_card_says_what_users_must_know():
     card = (ENGLISH / "README.md").read_text()
-    for title in ("Data", "Scores", "What it is bad at", "Known biases", "How it was made"):
+    for title in ("Data", "Scores", "Size and precision", "What it is bad at", "Known biases", "How it was made"):
         assert f"\n## {title}\n" in card
     for name in ("IMDb", "SST-2", "EWT", "Broad Twitter Corpus", "WNUT-17", "Gutenberg", "newswire", "licence"):
         assert name in card
-    rows = re.findall(r"^\| (.+) \| (?:accuracy|span_f1) \| [0-9.]+ \|$", card, re.MULTILINE)
+    rows = re.findall(r"^\| (.+) \| (?:accuracy|span_f1) \| [0-9.]+% \|$", card, re.MULTILINE)
     assert {"SST-2 test", "IMDb test", "EWT test", "Broad Twitter Corpus test"} <= set(rows)
     assert re.findall("^## Head `(.+)`", card, re.MULTILINE) == list(load_bundle(ENGLISH).info.heads)
 
@@ -108,7 +108,7 @@ def test_the_scores_of_the_card_are_its_own(run_process, name):
     head, path = SETS[name]
     done = run_process("evaluate", DATA / path, "--head", head, "--json")
     assert done.code == 0, done.err
-    said = re.search(rf"\| {name} \| accuracy \| ([0-9.]+) \|", (ENGLISH / "README.md").read_text())
+    said = re.search(rf"\| {name} \| accuracy \| ([0-9.]+)% \|", (ENGLISH / "README.md").read_text())
     assert 100 * json.loads(done.out)["scores"]["accuracy"] == pytest.approx(
         float(said[1]), abs=0.3
     )  # other processors round otherwise
