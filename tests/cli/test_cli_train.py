@@ -189,6 +189,22 @@ def test_the_same_training_gives_the_same_bundle(run_here, source, tiny, tmp_pat
     assert (described["settings"]["train"]["seed"], described["training"]["threads"]) == (5, 1)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("task", SOURCES)
+def test_so_it_does_in_other_processes_on_two_threads_in_the_precision_that_is_timed(
+    run_process, source, tiny, tmp_path, task
+):
+    words = [*tiny, "--threads", 2, "--set", "train.precision=auto"]
+    made = []
+    for name in ("one", "two"):
+        done = run_process("train", *source(task), "-o", tmp_path / name / "model", "--epochs", 1, *words)
+        assert done.code == 0, done.err
+        made.append({path.name: path.read_bytes() for path in (tmp_path / name / "model").iterdir()})
+    assert made[0] == made[1]
+    described = json.loads(made[0]["bundle.json"])["heads"][HEADS[task]]
+    assert (described["settings"]["train"]["precision"], described["training"]["threads"]) == ("auto", 2)
+
+
 @pytest.mark.parametrize("task", SOURCES)
 @pytest.mark.parametrize(("lower", "share"), [("float16", 0.6), ("int8", 0.4)])
 def test_weights_of_lower_precision_are_those_of_the_graph(run_here, source, tiny, tmp_path, task, lower, share):
