@@ -64,6 +64,7 @@ class TensorBoard:
             raise UsageError(
                 "--log-dir", "TensorBoard is not installed", hint="pip install 'lstmtext[track]'"
             ) from error
+        folder.mkdir(parents=True, exist_ok=True)
         self._writer = SummaryWriter(str(folder), purge_step=after + 1 if taken_over else None)
 
     def step(self, record: dict[str, Any]) -> None:
@@ -166,11 +167,10 @@ def open_sinks(run: Path | None, log_dir: Path | None, *, after: int, taken_over
     if log_dir is not None and not taken_over and (log_dir / STEPS).exists():
         raise UsageError("--log-dir", f"{log_dir} holds the log of another training", hint="use another folder")
     try:
+        if log_dir is not None:  # TensorBoard's first: where it is absent, no log is left that the next try would meet
+            sinks += [TensorBoard(log_dir, after=after, taken_over=taken_over), JsonLines(log_dir / STEPS, after=after)]
         if run is not None:
             sinks.append(JsonLines(run / STEPS, after=after))
-        if log_dir is not None:
-            log_dir.mkdir(parents=True, exist_ok=True)
-            sinks += [JsonLines(log_dir / STEPS, after=after), TensorBoard(log_dir, after=after, taken_over=taken_over)]
     except OSError as error:
         raise UserError(log_dir or run, f"cannot be written: {error.strerror}", hint="use another folder") from error
     return sinks

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -168,6 +169,18 @@ def test_another_trainings_log_is_not_overwritten(run_here, data, trained, tmp_p
     done = run_here("train", data / "entities.conll", "-o", tmp_path / "m", "--log-dir", trained / "tag.logs")
     assert (done.code, "holds the log of another training" in done.err) == (2, True)
     assert (trained / "tag.logs" / "steps.jsonl").read_bytes() == before
+
+
+def test_a_log_folder_can_be_used_once_tensorboard_is_there(run_here, data, tmp_path, tiny, monkeypatch):
+    words = ["train", data / "reviews.csv", "-o", tmp_path / "m", "--log-dir", tmp_path / "logs", *tiny, "--epochs", 1]
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "torch.utils.tensorboard", None)
+        done = run_here(*words)
+    assert (done.code, "pip install 'lstmtext[track]'" in done.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    done = run_here(*words)
+    assert done.code == 0, done.err
+    assert read_log(tmp_path / "logs" / "steps.jsonl")
 
 
 def test_labels_that_look_like_formulas_or_nothing_are_drawn(run_here, tmp_path):
