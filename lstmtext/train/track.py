@@ -127,9 +127,10 @@ class Tracker:
         self._listener.saving()
 
     def close(self) -> None:
-        """Hand over what waits, and close the sinks."""
+        """Hand over what waits, and close the sinks; a second time there is nothing left to do."""
         self._settle()
         self._hand(lambda sink: sink.close())
+        self._sinks.clear()
 
     def _hand(self, give: Callable[[Sink], None]) -> None:
         """Give something to every sink; one that cannot be written is given up, for it must not end a training."""

@@ -63,6 +63,12 @@ def test_a_resumed_log_drops_what_will_be_made_again_and_half_a_line(tmp_path):
     assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5, 6]
 
 
+def facts_of(page: str) -> dict[str, str]:
+    """The facts that a report ends with."""
+    cells = [html.unescape(cell) for cell in re.findall(r'<td class="text">([^<]*)</td>', page.rpartition("<h2>")[2])]
+    return dict(zip(cells[::2], cells[1::2], strict=True))
+
+
 @pytest.fixture(scope="module")
 def trained(run_here, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tracked")
@@ -121,9 +127,21 @@ def test_texts_of_a_report_cannot_become_markup(run_here, tmp_path):
 
 
 def test_a_report_can_be_left_out(run_here, data, tmp_path):
+    (tmp_path / "m.report.html").write_text("of an older bundle")
     small = ["--set", "encoder.hidden_size=8", "--epochs", "1", "-q", "--set", "train.report=false"]
     assert run_here("train", data / "reviews.csv", "-o", tmp_path / "m", *small).code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_training_that_diverges_reports_on_what_it_saved(run_here, data, tmp_path, tiny):
+    (tmp_path / "m.report.html").write_text("of an older bundle")
+    wild = {"learning_rate": 10, "weight_decay": 10, "clip": 1e6, "patience": 999, "decay": "constant", "warmup": 0}
+    words = [word for name, value in wild.items() for word in ("--set", f"train.{name}={value}")]
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "m", *tiny, *words, "--epochs", 99)
+    assert (done.code, "the best weights before are in" in done.err) == (2, True)
+    page = (tmp_path / "m.report.html").read_text()
+    assert "Worst records" in page
+    assert facts_of(page)["diverged"] == "True"
 
 
 @pytest.mark.slow
