@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from lstmtext.errors import UsageError, UserError
+from lstmtext.metrics import Scores
 from lstmtext.train.course import UNREAD_STEPS
 from lstmtext.train.listener import Listener, Validation
 from lstmtext.train.loop import StepReport
@@ -25,7 +26,10 @@ class Sink(Protocol):
         ...
 
     def validation(self, record: dict[str, Any]) -> None:
-        """One look at the validation data: step, epochs, loss, score, the score's name as `name`, best, seconds."""
+        """One look at the validation data: step, epochs, loss, score, the score's name as `name`, best, seconds.
+
+        Of heads that train together, `heads` holds the same score, its name and all scores of each.
+        """
         ...
 
     def close(self) -> None:
@@ -74,7 +78,11 @@ class TensorBoard:
 
     def validation(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
-        self._writer.add_scalar(f"validation/{record['name']}", record["score"], record["step"])
+        scores = {record["name"]: record["score"]}
+        for head, own in record["heads"].items():
+            scores |= {f"{head}/{name}": score for name, score in own["scores"].items()}
+        for name, score in scores.items():
+            self._writer.add_scalar(f"validation/{name}", score, record["step"])
         self._writer.flush()
 
     def close(self) -> None:
@@ -103,7 +111,7 @@ class Tracker:
     def validated(self, validation: Validation) -> None:
         """See `train.run.Listener`."""
         self._settle()
-        report = validation.report
+        report, every = validation.report, cast(dict[str, Scores], validation.scores.get("heads", {}))
         record = {
             "step": report.step,
             "epochs": round(report.epochs, 4),
@@ -112,7 +120,10 @@ class Tracker:
             "score": validation.score,
             "best": validation.best,
             "seconds": round(validation.seconds, 2),
-            "heads": {name: {"name": own, "score": score} for name, (own, score) in validation.heads.items()},
+            "heads": {
+                name: {"name": own, "score": score, "scores": _numbers(every[name])}
+                for name, (own, score) in validation.heads.items()
+            },
         }
         self._hand(lambda sink: sink.validation(record))
         self._listener.validated(validation)
@@ -152,6 +163,10 @@ class Tracker:
             }
             self._hand(partial(_give_step, record=record))
         self._waiting.clear()
+
+
+def _numbers(scores: Scores) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
 
 
 def _give_step(sink: Sink, record: dict[str, Any]) -> None:

@@ -74,8 +74,14 @@ def trained(run_here, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tracked")
     small = ["--set", "encoder.hidden_size=16", "--set", "encoder.embedding_size=8", "--epochs", "2", "-q"]
     small += ["--set", "classify.bypass=false"]  # n-grams would be right everywhere
-    for name, task in (("reviews.csv", "classify"), ("entities.conll", "tag"), ("prose.txt", "generate")):
-        done = run_here("train", data / name, "-o", folder / task, "--log-dir", folder / f"{task}.logs", *small)
+    rows = (data / "reviews.csv").read_text().splitlines()[1:]
+    sets = [f"{row}|{row.split()[1]}" for row in rows]  # what is reviewed is a label too
+    (folder / "sets.csv").write_text("\n".join(["text,label", *sets]) + "\n")
+    sources = {"classify": data / "reviews.csv", "tag": data / "entities.conll", "generate": data / "prose.txt"}
+    more = {"sets": ["--multi-label"]}
+    for name, source in (sources | {"sets": folder / "sets.csv"}).items():
+        logs = ["--log-dir", folder / f"{name}.logs", *more.get(name, ())]
+        done = run_here("train", source, "-o", folder / name, *logs, *small)
         assert done.code == 0, done.err
     return folder
 
@@ -94,11 +100,25 @@ def test_a_log_folder_holds_every_step_for_both_readers(trained, task):
     assert any(tag.startswith("validation/") for tag in events.Tags()["scalars"])
 
 
-@pytest.mark.parametrize("task", ["classify", "tag", "generate"])
+CURVES = ["Loss of training, nats", "Validation: {score}", "Learning rate"]
+OF_LABELS = ["Tokens of a training record", "F1 of each label"]
+CONFUSION = "Validation: rows are gold, columns predicted"
+PICTURES = {
+    "classify": [*CURVES, *OF_LABELS, CONFUSION],
+    "tag": [*CURVES, *OF_LABELS, CONFUSION],  # of the tags of words, beside F1 of spans
+    "generate": [*CURVES, "Tokens of a training passage"],
+    "sets": [*CURVES, *OF_LABELS, "Validation: found and missed, of each label"],
+}
+SHOWN = {"classify": "accuracy", "tag": "span_f1", "generate": "nats_per_character", "sets": "micro_f1"}
+
+
+@pytest.mark.parametrize("task", PICTURES)
 def test_a_report_stands_on_its_own(trained, task):
     page = (trained / f"{task}.report.html").read_text()
+    titles = re.findall(r"<figcaption>([^<]+)</figcaption>", page)
+    assert titles == [title.format(score=SHOWN[task]) for title in PICTURES[task]]
     pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
-    assert len(pictures) == {"classify": 6, "tag": 5, "generate": 3}[task]
+    assert len(pictures) == len(titles)
     for picture in pictures:
         assert ElementTree.fromstring(base64.b64decode(picture)).tag.endswith("svg")
     assert not re.search(r'(src|href)="(?!data:)', page)
