@@ -29,7 +29,7 @@ from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
-from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
+from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, started_processes
 from lstmtext.train.report import Section, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train
@@ -134,6 +134,11 @@ def find_rate(
     request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]
 ) -> tuple[str, list[RateStep]]:
     """The optimizer and losses at rising learning rates, one at least, without a bundle."""
+    if (found := started_processes()) > 1:
+        expected = "one, whose steps are as large as theirs together"
+        raise UsageError(
+            "--find-lr", f"found {found} processes", expected=expected, hint="find the rate without torchrun"
+        )
     if request.adapt_on:
         raise UsageError("--adapt-on", "cannot be had with --find-lr", hint="train that language model first")
     if request.together:
