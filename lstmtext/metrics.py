@@ -119,6 +119,8 @@ class MultiLabelScores:
     def scores(self) -> Scores:
         """micro_f1, macro_f1 over labels that occur or are predicted, exact_match, nats_per_text, and per label.
 
+        Also per label the `decisions`: of how many texts that have it or not it was said.
+
         The nats of a text are the sum over the model's labels; balanced ones are spread over the mean weight of them.
         """
         names = [*self.names, *sorted(self.wanted.keys() - set(self.names))]
@@ -133,7 +135,22 @@ class MultiLabelScores:
             scores["nats_per_text"] = self.nats / self.texts
         if self.weights_2K is not None and self.weight:
             scores["weighted_nats_per_text"] = self.weighted_nats / self.weight
-        return scores | {"unknown": self.unknown, "labels": per_label}
+        return scores | {
+            "unknown": self.unknown,
+            "labels": per_label,
+            "decisions": {n: self._decisions(n) for n in names},
+        }
+
+    def _decisions(self, name: str) -> dict[str, int]:
+        """The confusion matrix of a label by itself, whose counts add up to the texts."""
+        matched, missed = self.matched[name], self.wanted[name] - self.matched[name]
+        added = self.found[name] - matched
+        return {
+            "true_positives": matched,
+            "false_negatives": missed,
+            "false_positives": added,
+            "true_negatives": self.texts - matched - missed - added,
+        }
 
 
 def scores_of_texts(
@@ -176,28 +193,27 @@ class TagScores:
         self.matched.update(span.label for span in wanted & made)
 
     def scores(self) -> Scores:
-        """Accuracy over words; with BIO tags also span_precision, span_recall, span_f1 and the same per label.
+        """Accuracy over words, and the confusion matrix of their tags.
 
-        With other tags, the same per tag, and the confusion matrix.
+        With BIO tags also span_precision, span_recall, span_f1 and the same per label, with other tags per tag.
         """
-        scores: Scores = {"accuracy": self.correct / self.words if self.words else 0.0}
-        if is_bio(self.tags):
-            rates = _rates(self.matched.total(), self.found.total(), self.spans.total())
-            scores |= {f"span_{name}": value for name, value in rates.items() if name != "support"}
-            scores["labels"] = {
-                name: _rates(self.matched[name], self.found[name], self.spans[name])
-                for name in sorted(self.spans | self.found)
-            }
-            return scores
         wanted, found = Counter[str](), Counter[str]()
         for (gold, predicted), count in self.pairs.items():
             wanted[gold] += count
             found[predicted] += count
         names = sorted(wanted | found)
-        return scores | {
-            "labels": {name: _rates(self.pairs[name, name], found[name], wanted[name]) for name in names},
-            "confusion": {gold: {tag: self.pairs[gold, tag] for tag in names} for gold in sorted(wanted)},
-        }
+        scores: Scores = {"accuracy": self.correct / self.words if self.words else 0.0}
+        if is_bio(self.tags):
+            rates = _rates(self.matched.total(), self.found.total(), self.spans.total())
+            scores |= {f"span_{name}": value for name, value in rates.items() if name != "support"}
+            labels = {
+                name: _rates(self.matched[name], self.found[name], self.spans[name])
+                for name in sorted(self.spans | self.found)
+            }
+        else:
+            labels = {name: _rates(self.pairs[name, name], found[name], wanted[name]) for name in names}
+        confusion = {gold: {tag: self.pairs[gold, tag] for tag in names} for gold in sorted(wanted)}
+        return scores | {"labels": labels, "confusion": confusion}
 
 
 @dataclass

@@ -2,7 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    log_loss,
+    multilabel_confusion_matrix,
+    precision_recall_fscore_support,
+)
 
 from lstmtext.decoding.label_sets import label_probabilities
 from lstmtext.metrics import MultiLabelScores
@@ -31,6 +37,9 @@ def test_sets_are_scored_as_scikit_learn_does(seed: int):
     expected = precision_recall_fscore_support(gold, made, zero_division=0)
     for name, *values in zip(NAMES, *expected, strict=True):
         assert list(scores["labels"][name].values()) == pytest.approx(values)
+    kinds = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+    for name, matrix in zip(NAMES, multilabel_confusion_matrix(gold, made), strict=True):
+        assert scores["decisions"][name] == dict(zip(kinds, matrix.ravel().tolist(), strict=True))
 
 
 def test_nats_are_the_sum_over_the_labels_of_a_text():

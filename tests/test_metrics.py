@@ -89,8 +89,10 @@ def test_span_scores_are_those_of_seqeval_in_strict_iob2(seed: int):
         assert mine == pytest.approx(
             {**{k: theirs[k] for k in ("precision", "recall", "support")}, "f1": theirs["f1-score"]}
         )
-    flat = ([tag for tags in side for tag in tags] for side in (gold, predicted))
+    flat = [[tag for tags in side for tag in tags] for side in (gold, predicted)]
     assert scores["accuracy"] == pytest.approx(accuracy_score(*flat))
+    confusion = [list(counts.values()) for counts in scores["confusion"].values()]
+    assert confusion == confusion_matrix(*flat, labels=list(scores["confusion"])).tolist()
 
 
 def test_a_tag_that_the_model_does_not_have_is_a_missed_span():

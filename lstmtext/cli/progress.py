@@ -1,5 +1,6 @@
 """How a training looks: a live line and one line a validation on a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,11 +22,46 @@ PAUSE_SECONDS = 0.1
 """Between two changes of the live line."""
 
 
+WIDTH = 16
+"""Bars of the curve of a training: with the rest of the live line they fit 80 columns."""
+SMOOTH = 0.9
+"""Weight of the past in the losses of that curve."""
+
+
 def sparkline(values: Sequence[float], width: int = 30) -> str:
-    """Values as a line of small bars, the highest full; more than `width` are thinned."""
-    shown = [values[len(values) * at // width] for at in range(width)] if len(values) > width else list(values)
+    """Values as a line of small bars, the highest full; more than `width` are thinned, the first and last stay."""
+    count = min(len(values), width)
+    shown = [values[(len(values) - 1) * at // max(1, count - 1)] for at in range(count)]
     low, high = min(shown, default=0.0), max(shown, default=0.0)
     return "".join(BARS[round((value - low) / (high - low or 1.0) * (len(BARS) - 1))] for value in shown)
+
+
+class LossCurve:
+    """The smooth losses of any number of steps as a short line: each bar stands for as many steps."""
+
+    def __init__(self) -> None:
+        self._means: list[float] = []
+        self._each = 1
+        """Steps that a mean is of; it doubles where there would be twice as many means as bars."""
+        self._sum, self._smooth, self._steps = 0.0, 0.0, 0
+
+    def add(self, loss: float) -> None:
+        """Take the loss of one more step; one that is no number is left out."""
+        if not math.isfinite(loss):
+            return
+        self._steps += 1
+        self._smooth += (loss - self._smooth) * max(1.0 - SMOOTH, 1.0 / self._steps)
+        self._sum += self._smooth
+        if self._steps % self._each:
+            return
+        self._means.append(self._sum / self._each)
+        self._sum = 0.0
+        if len(self._means) == 2 * WIDTH:
+            self._means = [(one + other) / 2 for one, other in zip(self._means[::2], self._means[1::2], strict=True)]
+            self._each *= 2
+
+    def __str__(self) -> str:
+        return sparkline(self._means, WIDTH)
 
 
 class TrainingProgress:
@@ -35,10 +71,12 @@ class TrainingProgress:
         self._console = Console(stderr=True, quiet=quiet)
         self._quiet = quiet
         self._started = self._shown = time.monotonic()
-        self._losses: list[float] = []
+        self._unread: list[StepReport] = []
+        self._curve = LossCurve()
         self._live = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            TextColumn("{task.fields[curve]}"),
+            BarColumn(bar_width=10),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -47,7 +85,7 @@ class TrainingProgress:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._bar = self._live.add_task("training", total=1.0)
+        self._bar = self._live.add_task("training", total=1.0, curve="")
 
     def __enter__(self) -> "TrainingProgress":
         self._live.start()
@@ -76,17 +114,27 @@ class TrainingProgress:
 
     def stepped(self, report: "StepReport") -> None:
         """See `train.run.Listener`."""
-        if self._live.disable or time.monotonic() - self._shown < PAUSE_SECONDS:
+        if self._live.disable:
             return
+        self._unread.append(report)
+        if time.monotonic() - self._shown >= PAUSE_SECONDS:
+            self._show(report)
+
+    def _show(self, report: "StepReport") -> None:
+        """Bring the live line to a step, with the losses up to it: reading one waits for the device."""
         self._shown = time.monotonic()
+        for own in self._unread:
+            self._curve.add(own.loss)
+        self._unread.clear()
         shown = f"epoch {report.epochs:.2f} loss {report.loss:.4f}"
-        self._live.update(self._bar, completed=report.progress, description=shown)
+        self._live.update(self._bar, completed=report.progress, description=shown, curve=str(self._curve))
 
     def validated(self, validation: "Validation") -> None:
         """See `train.run.Listener`."""
         report = validation.report
-        self._losses.append(validation.loss)
-        curve = f"  {sparkline(self._losses)}" if self._console.is_terminal else ""
+        if not self._live.disable:
+            self._show(report)
+        curve = f"  {self._curve}" if self._console.is_terminal else ""
         left = validation.seconds / report.progress - validation.seconds
         mark = "*" if validation.improved else " "
         heads = "".join(f"{head} {name} {score:.4f}  " for head, (name, score) in validation.heads.items())

@@ -60,7 +60,7 @@ class RateStep:
 
 
 def rate_steps(job: TrainJob) -> Iterator[RateStep]:
-    """Train a new model at rates from the lowest to the highest of its optimizer.
+    """Train a new model at rates from the lowest to the highest of its optimizer, in steps as large as a training's.
 
     It ends before where the loss is lost, or nothing is left of it.
     """
@@ -74,9 +74,11 @@ def rate_steps(job: TrainJob) -> Iterator[RateStep]:
     rates = RANGES[settings.optimizer]
     smooth = 0.0
     lowest, first = float("inf"), 0.0
-    for step, batch in enumerate(islice(_endless(feed, settings.seed), STEPS)):
+    batches = _endless(feed, settings.seed)
+    for step in range(STEPS):
+        chosen = list(islice(batches, settings.accumulate))
         rate = rates.lowest * (rates.highest / rates.lowest) ** (step / (STEPS - 1))
-        loss = float(trainee.step([batch], model.count(batch), rate, position))
+        loss = float(trainee.step(chosen, sum(map(model.count, chosen)), rate, position))
         smooth = SMOOTH * smooth + (1 - SMOOTH) * loss
         unbiased = smooth / (1 - SMOOTH ** (step + 1))
         lowest, first = min(lowest, unbiased), first or loss

@@ -134,13 +134,18 @@ def leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def started_processes() -> int:
+    """How many processes a launcher started for this training; one where none did."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def joined_ranks() -> Iterator[Ranks]:
     """This process among those that `torchrun` started, if it did.
 
     Raises UserError where another process of the training is gone.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = started_processes()
     if size == 1:
         yield ALONE
         return

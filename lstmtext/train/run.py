@@ -5,6 +5,7 @@ current step, with the best weights so far saved as a bundle.
 """
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -26,8 +27,10 @@ from lstmtext.train.precision import choose_precision
 from lstmtext.train.saving import save, widens
 
 
-def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
-    """Train and save a bundle, whose description the first rank gets.
+def train(
+    job: TrainJob, listener: Listener, saved: Callable[[BundleInfo], None] = lambda info: None
+) -> BundleInfo | None:
+    """Train and save a bundle, whose description the first rank gets, and `saved` before all else.
 
     Raises Interrupted after Ctrl-C, UsageError for divergence, with the best saved; but a bundle that a head was to be
     added to is left as it is by a divergence, so that the head can be trained again.
@@ -62,6 +65,8 @@ def train(job: TrainJob, listener: Listener) -> BundleInfo | None:
         }
         training |= {"together": [head.name for head in job.heads]} if len(job.heads) > 1 else {}
         info = save(job, course, training, parameters) if job.ranks.first else None
+        if info is not None:
+            saved(info)
     if diverged:
         raise _diverged(diverged, f"the best weights before are in {job.output}")
     if stopped:

@@ -14,6 +14,7 @@ import torch
 from lstmtext.bundle import is_bundle, load_bundle, report_path
 from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
+from lstmtext.description import BundleInfo
 from lstmtext.errors import UsageError, UserError, reason
 from lstmtext.folders import check_output, work_folder
 from lstmtext.train.adapt import (
@@ -28,7 +29,7 @@ from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
-from lstmtext.train.ranks import ALONE, Ranks, joined_ranks
+from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, started_processes
 from lstmtext.train.report import Section, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train
@@ -133,6 +134,11 @@ def find_rate(
     request: TrainRequest, choose: ChooseSettings, remark: Callable[[str], None]
 ) -> tuple[str, list[RateStep]]:
     """The optimizer and losses at rising learning rates, one at least, without a bundle."""
+    if (found := started_processes()) > 1:
+        expected = "one, whose steps are as large as theirs together"
+        raise UsageError(
+            "--find-lr", f"found {found} processes", expected=expected, hint="find the rate without torchrun"
+        )
     if request.adapt_on:
         raise UsageError("--adapt-on", "cannot be had with --find-lr", hint="train that language model first")
     if request.together:
@@ -219,7 +225,7 @@ def _admit(changes: Sequence[UserError | None], remark: Callable[[str], None], *
 
 
 def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
-    """Train, track how it goes, and write the report."""
+    """Train, track how it goes, and report on the bundle, be the training done or cut short."""
     step = job.snapshot.facts["position"]["step"] if job.snapshot else 0
     sinks = []
     if job.run:
@@ -227,25 +233,36 @@ def _run(job: TrainJob, log_dir: Path | None, listener: Listener) -> None:
         sinks = open_sinks(job.run.folder, log_dir, after=step, taken_over=bool(step or job.ranks.recalled(logged)))
         job.ranks.remember(logged, "begun")
     tracker = Tracker(listener, sinks)
+
+    def report(info: BundleInfo) -> None:
+        tracker.close()
+        path = report_path(job.output, job.head if job.added else "")
+        try:
+            _renew_report(path, job, info)
+        except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there
+            listener.noted(f"{path}: cannot be written: {reason(error)}")
+
     try:
-        info = train(job, tracker)
+        info = train(job, tracker, report)
     finally:
         tracker.close()
     if info is None:
         return
     for change in (text for head in job.heads for text in info.heads[head.name].changes):
         listener.noted(change)
+
+
+def _renew_report(path: Path, job: TrainJob, info: BundleInfo) -> None:
+    """Put the report of a bundle that was just saved in place of the one before, or none where none is wanted."""
+    path.unlink(missing_ok=True)
     if job.run is None or not job.settings.train.report:
         return
-    bundle, path = load_bundle(job.output), report_path(job.output, job.head if job.added else "")
+    bundle = load_bundle(job.output)
     sections = [
         Section(head.name, info.heads[head.name], head.data, worst_records(head.data, bundle, head.name))
         for head in job.heads
     ]
-    try:
-        write_report(path, sections, read_log(job.run.folder / STEPS))
-    except Exception as error:  # whatever the drawing library makes of somebody's labels: the bundle is there
-        listener.noted(f"{path}: cannot be written: {reason(error)}")
+    write_report(path, sections, read_log(job.run.folder / STEPS))
 
 
 @contextmanager

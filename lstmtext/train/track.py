@@ -7,9 +7,10 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from lstmtext.errors import UsageError, UserError
+from lstmtext.metrics import Scores
 from lstmtext.train.course import UNREAD_STEPS
 from lstmtext.train.listener import Listener, Validation
 from lstmtext.train.loop import StepReport
@@ -25,7 +26,10 @@ class Sink(Protocol):
         ...
 
     def validation(self, record: dict[str, Any]) -> None:
-        """One look at the validation data: step, epochs, loss, score, the score's name as `name`, best, seconds."""
+        """One look at the validation data: step, epochs, loss, score, the score's name as `name`, best, seconds.
+
+        Of heads that train together, `heads` holds the same score, its name and all scores of each.
+        """
         ...
 
     def close(self) -> None:
@@ -64,6 +68,7 @@ class TensorBoard:
             raise UsageError(
                 "--log-dir", "TensorBoard is not installed", hint="pip install 'lstmtext[track]'"
             ) from error
+        folder.mkdir(parents=True, exist_ok=True)
         self._writer = SummaryWriter(str(folder), purge_step=after + 1 if taken_over else None)
 
     def step(self, record: dict[str, Any]) -> None:
@@ -73,7 +78,11 @@ class TensorBoard:
 
     def validation(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
-        self._writer.add_scalar(f"validation/{record['name']}", record["score"], record["step"])
+        scores = {record["name"]: record["score"]}
+        for head, own in record["heads"].items():
+            scores |= {f"{head}/{name}": score for name, score in own["scores"].items()}
+        for name, score in scores.items():
+            self._writer.add_scalar(f"validation/{name}", score, record["step"])
         self._writer.flush()
 
     def close(self) -> None:
@@ -102,7 +111,7 @@ class Tracker:
     def validated(self, validation: Validation) -> None:
         """See `train.run.Listener`."""
         self._settle()
-        report = validation.report
+        report, every = validation.report, cast(dict[str, Scores], validation.scores.get("heads", {}))
         record = {
             "step": report.step,
             "epochs": round(report.epochs, 4),
@@ -111,7 +120,10 @@ class Tracker:
             "score": validation.score,
             "best": validation.best,
             "seconds": round(validation.seconds, 2),
-            "heads": {name: {"name": own, "score": score} for name, (own, score) in validation.heads.items()},
+            "heads": {
+                name: {"name": own, "score": score, "scores": _numbers(every[name])}
+                for name, (own, score) in validation.heads.items()
+            },
         }
         self._hand(lambda sink: sink.validation(record))
         self._listener.validated(validation)
@@ -126,9 +138,10 @@ class Tracker:
         self._listener.saving()
 
     def close(self) -> None:
-        """Hand over what waits, and close the sinks."""
+        """Hand over what waits, and close the sinks; a second time there is nothing left to do."""
         self._settle()
         self._hand(lambda sink: sink.close())
+        self._sinks.clear()
 
     def _hand(self, give: Callable[[Sink], None]) -> None:
         """Give something to every sink; one that cannot be written is given up, for it must not end a training."""
@@ -152,6 +165,10 @@ class Tracker:
         self._waiting.clear()
 
 
+def _numbers(scores: Scores) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if isinstance(value, float)}
+
+
 def _give_step(sink: Sink, record: dict[str, Any]) -> None:
     sink.step(record)
 
@@ -166,11 +183,10 @@ def open_sinks(run: Path | None, log_dir: Path | None, *, after: int, taken_over
     if log_dir is not None and not taken_over and (log_dir / STEPS).exists():
         raise UsageError("--log-dir", f"{log_dir} holds the log of another training", hint="use another folder")
     try:
+        if log_dir is not None:  # TensorBoard's first: where it is absent, no log is left that the next try would meet
+            sinks += [TensorBoard(log_dir, after=after, taken_over=taken_over), JsonLines(log_dir / STEPS, after=after)]
         if run is not None:
             sinks.append(JsonLines(run / STEPS, after=after))
-        if log_dir is not None:
-            log_dir.mkdir(parents=True, exist_ok=True)
-            sinks += [JsonLines(log_dir / STEPS, after=after), TensorBoard(log_dir, after=after, taken_over=taken_over)]
     except OSError as error:
         raise UserError(log_dir or run, f"cannot be written: {error.strerror}", hint="use another folder") from error
     return sinks

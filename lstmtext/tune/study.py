@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmtext.bundle import is_bundle
+from lstmtext.bundle import is_bundle, report_path
 from lstmtext.config import Settings
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output, replacing
@@ -257,6 +257,10 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
 
 
 def _put(bundle: Path, output: Path) -> None:
-    """Copy a bundle to its place, whole or not at all; other workers may still need it where it is."""
+    """Copy a bundle to its place, whole or not at all; other workers may still need it where it is.
+
+    The report of the bundle that was there goes, as trials write none.
+    """
     with replacing(output, is_old=is_bundle) as fresh:
         shutil.copytree(bundle, fresh, dirs_exist_ok=True)
+    report_path(output).unlink(missing_ok=True)

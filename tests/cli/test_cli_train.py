@@ -126,6 +126,7 @@ def test_flags_win_over_assignments_and_those_over_the_file(run_here, source, ti
 
 
 def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, run_here, source, tiny, tmp_path):
+    (tmp_path / "out.report.html").write_text("of an older bundle")
     words = ["-o", tmp_path / "out", "--epochs", 10_000, "--set", "train.patience=10000", *tiny]
     process = start_process("train", *source("classify"), *words, stderr=subprocess.PIPE)
     for line in process.stderr:
@@ -137,7 +138,8 @@ def test_an_interrupt_ends_with_exit_130_and_a_bundle_that_loads(start_process, 
     process.send_signal(signal.SIGINT)  # one more, out of impatience
     assert process.wait(timeout=60) == 130
     assert load_bundle(tmp_path / "out").head()[1].training["interrupted"] is True
-    assert {path.name for path in tmp_path.iterdir()} == {".runs", "out"}
+    assert {path.name for path in tmp_path.iterdir()} == {".runs", "out", "out.report.html"}
+    assert "Worst records" in (tmp_path / "out.report.html").read_text()
     assert run_here("info", "-m", tmp_path / "out").code == 0
 
 

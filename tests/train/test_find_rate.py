@@ -1,8 +1,11 @@
 """The search for a learning rate."""
 
+import re
+
 import numpy as np
 import pytest
 
+from lstmtext.cli.progress import BARS, sparkline
 from lstmtext.train.find_rate import RANGES, RateStep, suggested_rate
 
 
@@ -50,6 +53,10 @@ def test_rates_rise_and_losses_fall_before_they_are_lost(run_here, data, optimiz
     assert (rates[0], rates) == (RANGES[optimizer].lowest, sorted(rates))
     assert rates[-1] <= RANGES[optimizer].highest
     assert min(smooth) < 0.5 * smooth[0]
+    curve = re.search(rf"loss from {RANGES[optimizer].lowest:g} on  ([{BARS}]+)  try --set ", done.err).group(1)
+    expected = sparkline(smooth)  # of numbers as printed: a bar may be one higher or lower
+    assert [BARS.index(bar) for bar in curve] == pytest.approx([BARS.index(bar) for bar in expected], abs=1)
+    assert len(set(curve)) > 4
     suggested = float(done.err.partition("try --set train.learning_rate=")[2])
     assert {"adamw": 2e-4, "sgd": 0.05}[optimizer] < suggested < {"adamw": 0.02, "sgd": 5}[optimizer]
 
@@ -59,3 +66,25 @@ def test_nothing_is_frozen_while_rates_rise(run_here, data, generate_bundle, tin
     curves = [run_here(*words, "--set", f"transfer.unfreeze={share}") for share in (0, 0.9)]
     assert [done.code for done in curves] == [0, 0], curves[0].err
     assert curves[0].out == curves[1].out
+
+
+def test_a_step_of_the_search_is_as_large_as_one_of_the_training(run_here, data, tiny):
+    words = ["train", data / "reviews.csv", "--find-lr", *tiny, "--set", "train.batch_tokens=32"]
+    columns = []
+    for accumulate in (1, 8):
+        done = run_here(*words, "--set", f"train.accumulate={accumulate}")
+        assert done.code == 0, done.err
+        columns.append(np.loadtxt(done.out.decode().splitlines()[1:40]).T)
+    (rates, single, _), (same, eight, _) = columns
+    assert np.array_equal(rates, same)
+    assert not np.allclose(single, eight)
+    assert np.abs(np.diff(eight)).mean() < 0.7 * np.abs(np.diff(single)).mean()  # of eight batches, it is less noise
+
+
+def test_several_processes_find_no_rate(run_here, data, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = run_here("train", data / "reviews.csv", "--find-lr")
+    said = (
+        "--find-lr: found 2 processes; expected one, whose steps are as large as theirs together; find the rate without"
+    )
+    assert (done.code, done.out, done.err) == (2, b"", f"lstmtext: {said} torchrun\n")

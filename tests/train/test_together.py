@@ -30,6 +30,7 @@ from lstmtext.train.quantize import Trained, choose_together
 from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.run import _feed
 from lstmtext.train.together import make_joint_job
+from lstmtext.train.track import STEPS, read_log
 from lstmtext.train.validate import validate
 from tests.conftest import TINY
 from tests.train.test_add_to import classes_conll, files_of
@@ -233,7 +234,7 @@ def test_int8_is_for_all_heads_that_read_the_encoder_or_for_none(making, worse, 
 def three(run_here, data, tmp_path_factory):
     """A bundle of three heads that trained together."""
     folder = tmp_path_factory.mktemp("three")
-    done = run_here("train", *words_of(data), "-o", folder / "all", *QUICK)
+    done = run_here("train", *words_of(data), "-o", folder / "all", "--log-dir", folder / "logs", *QUICK)
     assert (done.code, done.out) == (0, b""), done.err
     (folder / "said").write_text(done.err)
     return folder
@@ -266,10 +267,24 @@ def test_progress_report_card_and_log_tell_of_each_head(run_here, three):
         assert f"## Head `{name}`" in card
         assert load_bundle(three / "all").info.heads[name].training["together"] == list(THREE)
     assert page.count("Worst records") == 3
+    for curve in ("mood: accuracy", "mood: nats_per_text", "ner: span_f1", "lm: nats_per_character"):
+        assert f"<figcaption>Validation of {curve}</figcaption>" in page
     assert "<th>hardest token</th>" in page[page.index("Head lm") :]
     told = json.loads(run_here("info", "-m", three / "all", "--json").out)
     assert told["heads"].keys() == THREE.keys()
     assert told["runtime"]["precision"] == told["heads"]["ner"]["runtime"]["precision"]
+
+
+def test_tensorboard_has_the_scores_of_each_head(three):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(three / "logs"))
+    events.Reload()
+    looks = [record for record in read_log(three / "logs" / STEPS) if record["kind"] == "validation"]
+    for head, score in (("mood", "accuracy"), ("mood", "nats_per_text"), ("ner", "span_f1"), ("lm", "bits_per_byte")):
+        values = [(event.step, event.value) for event in events.Scalars(f"validation/{head}/{score}")]
+        assert values == [(look["step"], pytest.approx(look["heads"][head]["scores"][score])) for look in looks]
+    assert len(events.Scalars(f"validation/{JOINT}")) == len(looks)
 
 
 def test_a_bundle_of_heads_that_trained_together_can_be_added_to(run_here, three, tmp_path):

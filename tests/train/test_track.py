@@ -5,8 +5,7 @@ import csv
 import html
 import json
 import re
-import shutil
-import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -15,9 +14,7 @@ import torch
 from lstmtext.train.listener import Validation
 from lstmtext.train.loop import StepReport
 from lstmtext.train.track import JsonLines, Tracker, read_log
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NO_NETWORK = ["--host-resolver-rules=MAP * ~NOTFOUND", "--disable-background-networking", "--disable-component-update"]
+from tests.train.pages import CHROMIUM, References, viewed
 
 
 class Silent:
@@ -62,13 +59,25 @@ def test_a_resumed_log_drops_what_will_be_made_again_and_half_a_line(tmp_path):
     assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5, 6]
 
 
+def facts_of(page: str) -> dict[str, str]:
+    """The facts that a report ends with."""
+    cells = [html.unescape(cell) for cell in re.findall(r'<td class="text">([^<]*)</td>', page.rpartition("<h2>")[2])]
+    return dict(zip(cells[::2], cells[1::2], strict=True))
+
+
 @pytest.fixture(scope="module")
 def trained(run_here, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tracked")
     small = ["--set", "encoder.hidden_size=16", "--set", "encoder.embedding_size=8", "--epochs", "2", "-q"]
     small += ["--set", "classify.bypass=false"]  # n-grams would be right everywhere
-    for name, task in (("reviews.csv", "classify"), ("entities.conll", "tag"), ("prose.txt", "generate")):
-        done = run_here("train", data / name, "-o", folder / task, "--log-dir", folder / f"{task}.logs", *small)
+    rows = (data / "reviews.csv").read_text().splitlines()[1:]
+    sets = [f"{row}|{row.split()[1]}" for row in rows]  # what is reviewed is a label too
+    (folder / "sets.csv").write_text("\n".join(["text,label", *sets]) + "\n")
+    sources = {"classify": data / "reviews.csv", "tag": data / "entities.conll", "generate": data / "prose.txt"}
+    more = {"sets": ["--multi-label"]}
+    for name, source in (sources | {"sets": folder / "sets.csv"}).items():
+        logs = ["--log-dir", folder / f"{name}.logs", *more.get(name, ())]
+        done = run_here("train", source, "-o", folder / name, *logs, *small)
         assert done.code == 0, done.err
     return folder
 
@@ -87,15 +96,27 @@ def test_a_log_folder_holds_every_step_for_both_readers(trained, task):
     assert any(tag.startswith("validation/") for tag in events.Tags()["scalars"])
 
 
-@pytest.mark.parametrize("task", ["classify", "tag", "generate"])
+CURVES = ["Loss of training, nats", "Validation: {score}", "Learning rate"]
+OF_LABELS = ["Tokens of a training record", "F1 of each label"]
+CONFUSION = "Validation: rows are gold, columns predicted"
+PICTURES = {
+    "classify": [*CURVES, *OF_LABELS, CONFUSION],
+    "tag": [*CURVES, *OF_LABELS, CONFUSION],  # of the tags of words, beside F1 of spans
+    "generate": [*CURVES, "Tokens of a training passage"],
+    "sets": [*CURVES, *OF_LABELS, "Validation: found and missed, of each label"],
+}
+SHOWN = {"classify": "accuracy", "tag": "span_f1", "generate": "nats_per_character", "sets": "micro_f1"}
+
+
+@pytest.mark.parametrize("task", PICTURES)
 def test_a_report_stands_on_its_own(trained, task):
     page = (trained / f"{task}.report.html").read_text()
+    titles = re.findall(r"<figcaption>([^<]+)</figcaption>", page)
+    assert titles == [title.format(score=SHOWN[task]) for title in PICTURES[task]]
     pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
-    assert len(pictures) == {"classify": 6, "tag": 5, "generate": 3}[task]
+    assert len(pictures) == len(titles)
     for picture in pictures:
         assert ElementTree.fromstring(base64.b64decode(picture)).tag.endswith("svg")
-    assert not re.search(r'(src|href)="(?!data:)', page)
-    assert "<script" not in page
     scores = json.loads((trained / task / "bundle.json").read_text())["heads"].popitem()[1]["scores"]
     assert f"{next(value for value in scores.values() if isinstance(value, float)):.4f}" in page
     assert "Worst records" in page
@@ -120,25 +141,59 @@ def test_texts_of_a_report_cannot_become_markup(run_here, tmp_path):
 
 
 def test_a_report_can_be_left_out(run_here, data, tmp_path):
+    (tmp_path / "m.report.html").write_text("of an older bundle")
     small = ["--set", "encoder.hidden_size=8", "--epochs", "1", "-q", "--set", "train.report=false"]
     assert run_here("train", data / "reviews.csv", "-o", tmp_path / "m", *small).code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_a_training_that_diverges_reports_on_what_it_saved(run_here, data, tmp_path, tiny):
+    (tmp_path / "m.report.html").write_text("of an older bundle")
+    wild = {"learning_rate": 10, "weight_decay": 10, "clip": 1e6, "patience": 999, "decay": "constant", "warmup": 0}
+    words = [word for name, value in wild.items() for word in ("--set", f"train.{name}={value}")]
+    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "m", *tiny, *words, "--epochs", 99)
+    assert (done.code, "the best weights before are in" in done.err) == (2, True)
+    page = (tmp_path / "m.report.html").read_text()
+    assert "Worst records" in page
+    assert facts_of(page)["diverged"] == "True"
+
+
+@pytest.mark.parametrize("task", PICTURES)
+def test_a_report_refers_to_nothing_outside_itself(trained, task):
+    found = References((trained / f"{task}.report.html").read_text())
+    assert sum(address.startswith("data:image/svg+xml;base64,") for address in found.addresses) == len(PICTURES[task])
+    assert any(address.startswith("#") for address in found.addresses)  # pictures were read too
+    assert (found.elsewhere(), found.handlers) == ([], set())
+    assert not found.elements & {"script", "link", "iframe", "object", "embed", "base"}
+
+
+INNER = base64.b64encode(b'<svg><use xlink:href="x.svg#a"/></svg>').decode()
+PLANTED = {
+    '<img src="https://a.example/x.png">': "https://a.example/x.png",
+    '<p style="background: url(//a.example/x.png)">': "//a.example/x.png",
+    "<style>@import 'x.css';</style>": "x.css",
+    f'<img src="data:image/svg+xml;base64,{INNER}">': "x.svg#a",
+    '<meta http-equiv="refresh" content="0; url=x.html">': "0; url=x.html",
+}
+
+
+@pytest.mark.parametrize("markup", PLANTED)
+def test_what_a_page_refers_to_is_found(markup):
+    assert References(f"{markup}<p>as in url(y.png)</p>").elsewhere() == [PLANTED[markup]]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_a_browser_without_network_shows_the_report(trained, tmp_path):
-    """The pictures have a size, so they were decoded, and nothing was fetched."""
-    page = (trained / "classify.report.html").read_text()
-    title = "document.title = [...document.images].map(i => i.naturalWidth > 100).join()"
-    probe = f"<script>onload = () => {title}</script>"
-    (tmp_path / "probed.html").write_text(page.replace("</body>", probe + "</body>"))
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", *NO_NETWORK]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run(
-        [*command, f"file://{tmp_path / 'probed.html'}"], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert "<title>" + ",".join(["true"] * 6) + "</title>" in done.stdout
+@pytest.mark.parametrize("task", PICTURES)
+def test_a_browser_without_network_shows_the_report(trained, tmp_path, task):
+    """The pictures have a size, so they were decoded, and nothing was asked for."""
+    page = (trained / f"{task}.report.html").read_text()
+    widths, asked = viewed(page, tmp_path)
+    assert len(widths) == len(PICTURES[task])
+    assert all(width > 100 for width in widths)
+    assert asked == []
+    planted = "http://a.example/x.png"
+    assert viewed(page.replace("</h1>", f'</h1><img src="{planted}">'), tmp_path)[1] == [planted]
 
 
 def test_a_log_that_cannot_be_written_ends_no_training():
@@ -168,6 +223,18 @@ def test_another_trainings_log_is_not_overwritten(run_here, data, trained, tmp_p
     done = run_here("train", data / "entities.conll", "-o", tmp_path / "m", "--log-dir", trained / "tag.logs")
     assert (done.code, "holds the log of another training" in done.err) == (2, True)
     assert (trained / "tag.logs" / "steps.jsonl").read_bytes() == before
+
+
+def test_a_log_folder_can_be_used_once_tensorboard_is_there(run_here, data, tmp_path, tiny, monkeypatch):
+    words = ["train", data / "reviews.csv", "-o", tmp_path / "m", "--log-dir", tmp_path / "logs", *tiny, "--epochs", 1]
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "torch.utils.tensorboard", None)
+        done = run_here(*words)
+    assert (done.code, "pip install 'lstmtext[track]'" in done.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    done = run_here(*words)
+    assert done.code == 0, done.err
+    assert read_log(tmp_path / "logs" / "steps.jsonl")
 
 
 def test_labels_that_look_like_formulas_or_nothing_are_drawn(run_here, tmp_path):

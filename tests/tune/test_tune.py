@@ -291,6 +291,12 @@ def test_the_epochs_of_the_settings_are_those_of_the_training_that_won(run_here,
     assert said in told
 
 
+def test_the_report_of_the_bundle_that_was_there_goes_with_it(run_here, data, tmp_path, trainings):
+    (tmp_path / "best.report.html").write_text("of an older bundle")
+    assert run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", "--trials", "1").code == 0
+    assert not (tmp_path / "best.report.html").exists()
+
+
 def test_settings_that_somebody_chose_stay_in_those_that_are_found(run_here, data, tmp_path, trainings):
     chosen = ["--set", "encoder.hidden_size=300", "--set", "train.budget=7"]
     done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", "--trials", "1", *chosen)
