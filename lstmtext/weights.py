@@ -28,6 +28,8 @@ TABLE = ".table_NK"
 """Ends the name of a table of n-grams or features."""
 WEIGHTS = ".weights_N"
 """Ends the name of what its rows are multiplied with, where there is such."""
+KEYS_END = ".keys_N"
+"""Ends the name of the keys that tell its rows, the first of which stands for what has none."""
 LEAST_ROWS = 1024
 """Of a table that is written in this way."""
 LEAST_COLUMNS = 16
@@ -69,16 +71,24 @@ def filled_rows(arrays: Mapping[str, Floats]) -> int:
 
 
 def pruned(arrays: Mapping[str, Floats], rows: int) -> dict[str, Floats]:
-    """Arrays whose tables are zero but for so many rows, those of the largest norm (Joulin et al., 2016).
+    """Arrays whose tables have so many rows that are not zero, those of the largest norm (Joulin et al., 2016).
 
-    Where rows are multiplied with something as they are read, it is the norm of the product.
+    Where rows are multiplied with something as they are read, it is the norm of the product. Others become zero; where
+    rows are told by keys, they are left out with their keys, all but the first, as if they had never been learned.
     """
     found = dict(arrays)
     for name, array in arrays.items():
-        if name.endswith(TABLE) and rows < len(array):
-            weighs_N = np.linalg.norm(array, axis=1) * arrays.get(name.removesuffix(TABLE) + WEIGHTS, 1.0)
+        if not name.endswith(TABLE) or rows >= len(array):
+            continue
+        place = name.removesuffix(TABLE)
+        weighs_N = np.linalg.norm(array, axis=1) * arrays.get(place + WEIGHTS, 1.0)
+        order = np.argsort(-weighs_N, kind="stable")
+        if place + KEYS_END in arrays:
+            kept = np.union1d([0], order[:rows])
+            found |= {key: arrays[key][kept] for key in (name, place + KEYS_END, place + WEIGHTS)}
+        else:
             found[name] = array.copy()
-            found[name][np.argsort(-weighs_N, kind="stable")[rows:]] = 0.0
+            found[name][order[rows:]] = 0.0
     return found
 
 

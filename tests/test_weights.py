@@ -110,6 +110,16 @@ def test_of_a_table_the_rows_that_weigh_most_are_kept():
     np.testing.assert_array_equal(pruned(arrays, 2000)["bypass.table_NK"], arrays["bypass.table_NK"])
 
 
+def test_rows_that_are_told_by_keys_go_with_their_keys():
+    keys, weighs = np.arange(0, 4000, 2, dtype=np.int32), np.linspace(0, 9, 2000, dtype=np.float32)
+    arrays = {"bypass.table_NK": table(2000, 1.0), "bypass.keys_N": keys, "bypass.weights_N": weighs}
+    made = pruned(arrays, 500)
+    products = np.linalg.norm(arrays["bypass.table_NK"], axis=1) * weighs
+    kept = [0, *sorted(np.argsort(-products, kind="stable")[:500])]
+    for name, array in made.items():
+        np.testing.assert_array_equal(array, arrays[name][kept])
+
+
 def test_rows_that_are_multiplied_as_they_are_read_weigh_as_their_product():
     arrays = {"bypass.table_NK": np.ones((2000, 2), np.float32), "bypass.weights_N": np.linspace(1, 9, 2000)}
     kept = pruned(arrays, 500)["bypass.table_NK"].any(1)

@@ -21,7 +21,7 @@ from lstmtext.runtime.layers import Arrays, Layers, Precision
 from lstmtext.tasks import TASKS
 from lstmtext.text.arrays import Floats
 from lstmtext.text.batching import MASKED
-from lstmtext.text.lexical import SHORTEST
+from lstmtext.text.lexical import KEYS, SHORTEST
 from lstmtext.weights import filled_rows, pruned
 
 UNMEASURED = "cost of int8"
@@ -96,8 +96,8 @@ def export_bundle(
             said.append(f"{filled_rows(arrays):,} of {before:,} rows of {name} kept")
             if filled_rows(arrays) < before:
                 part = Part.of(arrays, None, own.settings.export.weights)
-                described[name] = _after_pruning(described[name], before, filled_rows(arrays))
-        graph = export_head(own.task, own.settings, encoder, arrays, precision=made)
+                described[name] = _after_pruning(described[name], before, arrays)
+        graph = export_head(own.task, described[name].settings, encoder, arrays, precision=made)
         heads[name] = replace(part, graph=graph)
     info = replace(info, heads=described, runtime=runtime)
     save_bundle(bundle.folder, info, bundle.tokenizer, replace(bundle.part(), graph=read), heads, bundle.card())
@@ -116,11 +116,19 @@ def _told(runtime: Mapping[str, object], precision: Precision) -> dict[str, obje
     return {**said, "precision": precision} | (unknown if precision == "int8" and said.keys() <= {"precision"} else {})
 
 
-def _after_pruning(own: HeadInfo, before: int, after: int) -> HeadInfo:
+def _with_table(settings: Settings, arrays: Arrays) -> Settings:
+    """Settings of a classifier with as many rows as its table has now; a tagger's keeps its length."""
+    keys = arrays.get(KEYS)
+    return settings if keys is None else replace(settings, classify=replace(settings.classify, bypass_rows=len(keys)))
+
+
+def _after_pruning(own: HeadInfo, before: int, arrays: Arrays) -> HeadInfo:
     """The description of a head that has fewer rows, where it says that all was measured with all of them."""
+    after = filled_rows(arrays)
     change = f"{after:,} of {before:,} rows of its table kept after training; the scores are those of all"
     fewer = own.parameters - (before - after) * max(1, len(own.labels))
-    return replace(own, parameters=fewer, changes=[*own.changes, change])
+    settings = _with_table(own.settings, arrays)
+    return replace(own, settings=settings, parameters=fewer, changes=[*own.changes, change])
 
 
 class _Read:

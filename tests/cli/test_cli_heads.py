@@ -161,6 +161,22 @@ def test_export_keeps_some_rows_of_the_heads_that_are_named(run_here, wide, tmp_
     assert len(load_bundle(copy).part("labels").weights) < len(load_bundle(wide).part("labels").weights)
 
 
+def test_n_grams_that_are_left_out_are_as_if_never_learned_and_the_rest_goes_on(run_here, wide, data, tmp_path):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    before = load_bundle(copy).part("labels")
+    assert run_here("export", "-m", copy, "--precision", "int8", "--rows", 100, "--head", "labels", "-q").code == 0
+    bundle = load_bundle(copy)
+    assert {len(own) for name, own in bundle.head_arrays("labels").items() if name.startswith("bypass.")} == {2, 101}
+    assert bundle.info.heads["labels"].settings.classify.bypass_rows == 101
+    assert len(bundle.part("labels").weights) < len(before.weights) / 2
+    scores = json.loads(run_here("evaluate", data / "reviews.csv", "-m", copy, "--json").out)["scores"]
+    assert scores["accuracy"] >= 0.9
+    words = ["train", data / "reviews.csv", "--encoder", copy, "-o", tmp_path / "on", *QUICK]
+    done = run_here(*words)
+    assert done.code == 0, done.err
+    assert len(load_bundle(tmp_path / "on").head_arrays("labels")["bypass.keys_N"]) > 101
+
+
 def test_what_was_measured_with_all_rows_says_so(run_here, wide, tmp_path):
     copy = shutil.copytree(wide, tmp_path / "copy")
     before = load_bundle(copy)
