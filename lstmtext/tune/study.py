@@ -12,36 +12,24 @@ import shutil
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstmtext.bundle import is_bundle
-from lstmtext.config import Settings
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output, replacing
 from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
 from lstmtext.tasks import TASKS, first_of
+from lstmtext.train.job import TrainJob
 from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
+from lstmtext.tune.found import Found
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults, smallest
 from lstmtext.tune.storage import open_storage, storage_errors, without_password
-from lstmtext.tune.trials import (
-    BUNDLE,
-    BYTES,
-    DEFAULT,
-    PRUNING_POINTS,
-    SPAN,
-    NotTried,
-    Search,
-    Span,
-    Talk,
-    Trials,
-    least_size,
-    limits_of,
-)
+from lstmtext.tune.trials import BUNDLE, BYTES, SPAN, NotTried, Search, Talk, Trials, least_size, limits_of
+from lstmtext.tune.watcher import DEFAULT, PRUNING_POINTS, Span
 from lstmtext.tune.workers import Crew
 
 if TYPE_CHECKING:
@@ -50,29 +38,6 @@ if TYPE_CHECKING:
 LOOKS = 5
 """How often the best bundle is looked for."""
 SEARCHES, DATA = ".searches", "data"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a search ended with."""
-
-    settings: Settings
-    """Those of the best trial, with epochs for its budget."""
-    score: float
-    metric: str
-    lower: bool
-    """Whether a lower score is better."""
-    default: float | None
-    """The score of the default settings, if their trial was completed."""
-    baseline: str
-    baseline_score: float | None
-    trials: int
-    """Those that were completed or pruned."""
-    pruned: int
-    here: bool
-    """Whether the best bundle was made on this machine, and so is in its place."""
-    span: Span
-    """How long the best trial trained."""
 
 
 def search(job: Search, remark: Talk) -> Found:
@@ -112,7 +77,8 @@ def _check_size(job: Search) -> None:
     least = least_size(job, changed_settings(job.settings, flags=smallest(job.data.task, job.settings, limits_of(job))))
     if 0 < job.most_bytes < least:
         found = f"found {job.most_bytes:,} B, less than any bundle of this search has"
-        hint = "a smaller text.vocabulary_size, or export.weights=int8, makes it less"
+        other = "--encoder none" if job.training.encoder is not None else "a smaller text.vocabulary_size"
+        hint = f"{other}, or export.weights=int8, makes it less"
         raise UsageError("--max-size", found, expected=f"{least:,} B at least", hint=hint)
 
 
@@ -149,34 +115,6 @@ def data_folder(folder: Path) -> Iterator[Path]:
             folder.parent.rmdir()
 
 
-def verdict(found: Found) -> list[str]:
-    """What a search found, in words; a model below the baseline is never silent."""
-    best = f"best {found.metric} {found.score:.4f} of {found.trials} trials, {found.pruned} of them pruned"
-    lines = [best + (f"; the default settings have {found.default:.4f}" if found.default is not None else "")]
-    if found.baseline_score is not None:
-        worse = found.score > found.baseline_score if found.lower else found.score < found.baseline_score
-        compared = "WARNING: worse than the baseline" if worse else "the baseline"
-        lines.append(f"{compared}, {found.baseline}: {found.baseline_score:.4f}")
-    return lines
-
-
-def as_comments(found: Found) -> list[str]:
-    """What settings do not say of the training of the best trial, as comments of TOML."""
-    span, epochs = found.span, found.settings.train.epochs
-    lines = ["# To train so: lstmtext train DATA --config THIS_FILE --encoder none -o BUNDLE"]
-    said = f"# The best trial trained {span.trained:.1f} epochs"
-    if round(span.trained, 1) < round(span.whole, 1):
-        said += f" of {span.whole:.1f}, as it got no better"
-    if not span.by_clock:
-        return [said + ".", *lines]
-    longer = "this training is longer" if epochs > 1.5 * span.whole else "the learning rate moves a little otherwise"
-    return [
-        f"{said}, within its part of the time.",
-        f"# Here epochs = {epochs} stands for that: {longer}, and the scores will be near, not the same.",
-        *lines,
-    ]
-
-
 def _open_study(job: Search, metric: str) -> "optuna.Study":
     file = None if job.storage else job.folder / "study.db"
     url = job.storage or f"sqlite:///{file}"
@@ -199,15 +137,24 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
         "metric": metric,
         "settings": json.dumps(base.as_dict()),
         "size limit": job.most_bytes,
+        **_started_from(job.training),
     }
     known = study.user_attrs.get("about", about)
-    changed = [key for key, value in about.items() if known.get(key) != value]
+    changed = [key for key in (about | known) if known.get(key) != about.get(key)]
     if changed:
         hint = "use another -o/--output or --storage, or remove that one"
         found = f"holds a search of the same name with another {', another '.join(changed)}"
         raise DataError(without_password(url), found, hint=hint)
     study.set_user_attr("about", about)
     return study
+
+
+def _started_from(training: TrainJob) -> dict[str, str]:
+    """What tells the bundle that trials start from, if there is one, and the head that goes on: all workers have it."""
+    if training.encoder is None:
+        return {}
+    head = training.encoder.head_digest(training.before.name) if training.before else "new"
+    return {"encoder": f"{training.encoder.encoder_digest}, head {head}"}
 
 
 def _queue_default(job: Search, study: "optuna.Study", metric: str, again: Collection[str]) -> None:

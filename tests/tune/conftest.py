@@ -28,7 +28,7 @@ class Trainings:
         job.output.mkdir()
         (job.output / "bundle.json").write_text('{"format": 5, "files": {}}'.ljust(self.size))
         score = 0.5 + len(self.jobs) / 1000
-        return SimpleNamespace(heads={"labels": SimpleNamespace(scores={"accuracy": score, "macro_f1": score})})
+        return SimpleNamespace(heads={job.head: SimpleNamespace(scores={"accuracy": score, "macro_f1": score})})
 
 
 @pytest.fixture

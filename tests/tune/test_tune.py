@@ -18,11 +18,11 @@ from lstmtext.config import TASK_DEFAULTS
 from lstmtext.errors import UsageError
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
+from lstmtext.tune.found import Found, verdict
 from lstmtext.tune.metric import lower_is_better
 from lstmtext.tune.space import Limits, defaults, smallest, suggested
 from lstmtext.tune.storage import open_storage
-from lstmtext.tune.study import Found, verdict
-from lstmtext.tune.trials import Span
+from lstmtext.tune.watcher import Span
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
 
