@@ -1,5 +1,7 @@
 """What a model must beat to be worth its name: logistic regression over n-grams, each word's usual tag, n-grams."""
 
+import math
+import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -18,47 +20,74 @@ from lstmtext.text.batching import pad
 from lstmtext.text.examples import NO_TARGET, multi_hot
 from lstmtext.text.labels import join_labels
 from lstmtext.text.words import word_texts
+from lstmtext.tune.clock import SAFE, most_within
 from lstmtext.tune.kneser_ney import nats_by_order
 
 MOST_TEXTS = 50_000
 """Training texts that the logistic regression is fitted to, at most."""
 MOST_TOKENS = 4_000_000
 """Tokens that n-grams are counted in, at most: the last ones."""
-STRENGTHS = (1.0, 10.0, 100.0)
+FIRST_RECORDS, FIRST_TOKENS = 1000, 100_000
+"""Of which a baseline is in any case, and which say how many more time allows."""
+STRENGTHS = (10.0, 1.0, 100.0)
+"""The usual best first, as time may not suffice for all."""
 CLASS_WEIGHTS = (None, "balanced")
 
 Key = Callable[[Scores], float]
 
 
-def baseline_scores(data: EncodedData, key: Key) -> tuple[str, Scores]:
-    """Name and validation scores of the baseline of a task, the best by a key."""
-    return {"classify": _regression, "tag": _usual_tags, "generate": _kneser_ney}[data.task](data, key)
+def baseline_scores(data: EncodedData, key: Key, until: float = math.inf) -> tuple[str, Scores]:
+    """Name and validation scores of the baseline of a task, the best by a key; it is of what time allows."""
+    return {"classify": _regression, "tag": _usual_tags, "generate": _kneser_ney}[data.task](data, key, until)
 
 
-def _regression(data: EncodedData, key: Key) -> tuple[str, Scores]:
+def _regression(data: EncodedData, key: Key, until: float) -> tuple[str, Scores]:
     """TF-IDF of words and pairs of words with logistic regression; validation chooses strength and class weights."""
+    began = time.monotonic()
     try:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
+        import sklearn.linear_model  # noqa: F401
     except ImportError as error:
-        raise UsageError(
-            "lstmtext tune", "scikit-learn is not installed", hint="pip install 'lstmtext[tune]'"
-        ) from error
-    train, held_out = data.texts("train"), data.texts("validation")
-    order = np.random.default_rng(0).permutation(len(train))[:MOST_TEXTS]
-    texts, held = _spelled(data, train, order), _spelled(data, held_out, np.arange(len(held_out)))
-    weights = train.weights[order]
+        hint = "pip install 'lstmtext[tune]'"
+        raise UsageError("lstmtext tune", "scikit-learn is not installed", hint=hint) from error
+    until += time.monotonic() - began  # loading it takes longer than some fits, and says nothing of them
+    texts, choices = len(data.texts("train")), [*product(STRENGTHS, CLASS_WEIGHTS)]
+    order = np.random.default_rng(0).permutation(texts)[:MOST_TEXTS]
+
+    def first(count: int) -> tuple[Callable[[float, str | None], Scores], Scores]:
+        fitted = _fitted(data, order[:count])
+        return fitted, fitted(*choices[0])
+
+    used, (fitted, scores) = most_within(len(order), until, first, first=FIRST_RECORDS, times=len(choices))
+    found, slowest = [scores], 0.0
+    for choice in choices[1:]:
+        began = time.monotonic()
+        if began + SAFE * slowest > until:
+            break
+        found.append(fitted(*choice))
+        slowest = max(slowest, time.monotonic() - began)
+    tried = f", {len(found)} of {len(choices)} settings" if len(found) < len(choices) else ""
+    return "TF-IDF and logistic regression" + _part(used, texts, "texts") + tried, max(found, key=key)
+
+
+def _fitted(data: EncodedData, places: Ints) -> Callable[[float, str | None], Scores]:
+    """What fits a regression to some training texts, of a strength and class weights, and scores it."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    train, held = data.texts("train"), data.texts("validation")
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, tokenizer=word_texts, token_pattern=None)
-    features, unseen = vectorizer.fit_transform(texts), vectorizer.transform(held)
+    features = vectorizer.fit_transform(_spelled(data, train, places))
+    unseen = vectorizer.transform(_spelled(data, held, np.arange(len(held))))
     score = _score_labels if train.label_sets is None else _score_sets
-    found = []
-    for class_weight, strength in product(CLASS_WEIGHTS, STRENGTHS):
+
+    def fitted(strength: float, class_weight: str | None) -> Scores:
         model = LogisticRegression(C=strength, class_weight=class_weight, max_iter=300)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # validation judges what there is
-            found.append(score(data, order, partial(_fit, model, features, unseen, weights)))
-    return "TF-IDF and logistic regression" + _part(len(order), len(train), "texts"), max(found, key=key)
+            return score(data, places, partial(_fit, model, features, unseen, train.weights[places]))
+
+    return fitted
 
 
 def _part(used: int, there: int, what: str) -> str:
@@ -103,11 +132,20 @@ def _label_sets(data: EncodedData, split: str) -> Ints:
     return multi_hot(padded, len(data.every_label)).astype(int)
 
 
-def _usual_tags(data: EncodedData, _: Key) -> tuple[str, Scores]:
+def _usual_tags(data: EncodedData, _: Key, until: float) -> tuple[str, Scores]:
     """The tag that each word has most often, and for unknown words the most frequent of all."""
+    sentences = data.sentences("train")
+    order = np.random.default_rng(0).permutation(len(sentences))
+    used, scores = most_within(len(order), until, lambda count: _score_tags(data, order[:count]), first=FIRST_RECORDS)
+    return "each word's usual tag" + _part(used, len(order), "sentences"), scores
+
+
+def _score_tags(data: EncodedData, places: Ints) -> Scores:
     counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
     every: Counter[int] = Counter()
-    for sentence in data.sentences("train"):
+    sentences = data.sentences("train")
+    for place in np.sort(places):
+        sentence = sentences[int(place)]
         for word, tag in zip(sentence.words, sentence.tags, strict=True):
             counts[word][int(tag)] += 1
             every[int(tag)] += 1
@@ -117,14 +155,17 @@ def _usual_tags(data: EncodedData, _: Key) -> tuple[str, Scores]:
     for sentence in data.sentences("validation"):
         predicted = [data.labels.names[usual.get(word, other)] for word in sentence.words]
         scores.add([data.every_label[tag] for tag in sentence.tags], predicted)
-    return "each word's usual tag", scores.scores()
+    return scores.scores()
 
 
-def _kneser_ney(data: EncodedData, key: Key) -> tuple[str, Scores]:
+def _kneser_ney(data: EncodedData, key: Key, until: float) -> tuple[str, Scores]:
     """Kneser-Ney n-grams of tokens; validation chooses their length."""
     known, held = data.stream("train").ids, data.stream("validation")
-    used = min(len(known), MOST_TOKENS)
-    nats = nats_by_order(known[len(known) - used :], held.ids[:], data.tokenizer.size)
+
+    def nats_of(count: int) -> dict[int, Floats]:
+        return nats_by_order(known[len(known) - count :], held.ids[:], data.tokenizer.size)
+
+    used, nats = most_within(min(len(known), MOST_TOKENS), until, nats_of, first=FIRST_TOKENS)
     found = {order: LanguageScores(0.0, 0, held.characters, held.bytes, held.words) for order in nats}
     for order, scores in found.items():
         scores.add_nats(float(nats[order].sum()), len(held.ids))

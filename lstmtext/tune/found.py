@@ -24,7 +24,7 @@ class Found:
     default: float | None
     """The score of the default settings, if their trial was completed."""
     baseline: str
-    baseline_score: float | None
+    baseline_score: float
     trials: int
     """Those that were completed or pruned."""
     pruned: int
@@ -38,11 +38,9 @@ def verdict(found: Found) -> list[str]:
     """What a search found, in words; a model below the baseline is never silent."""
     best = f"best {found.metric} {found.score:.4f} of {found.trials} trials, {found.pruned} of them pruned"
     lines = [best + (f"; the default settings have {found.default:.4f}" if found.default is not None else "")]
-    if found.baseline_score is not None:
-        worse = found.score > found.baseline_score if found.lower else found.score < found.baseline_score
-        compared = "WARNING: worse than the baseline" if worse else "the baseline"
-        lines.append(f"{compared}, {found.baseline}: {found.baseline_score:.4f}")
-    return lines
+    worse = found.score > found.baseline_score if found.lower else found.score < found.baseline_score
+    compared = "WARNING: worse than the baseline" if worse else "the baseline"
+    return [*lines, f"{compared}, {found.baseline}: {found.baseline_score:.4f}"]
 
 
 def train_command(request: TrainRequest) -> str:

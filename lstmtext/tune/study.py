@@ -24,6 +24,7 @@ from lstmtext.tasks import TASKS, first_of
 from lstmtext.train.job import TrainJob
 from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
+from lstmtext.tune.clock import Clock
 from lstmtext.tune.found import Found
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults, smallest
@@ -35,6 +36,8 @@ from lstmtext.tune.workers import Crew
 if TYPE_CHECKING:
     import optuna
 
+FOR_BASELINE = 0.15
+"""Share of the time that is left which the baseline may take."""
 LOOKS = 5
 """How often the best bundle is looked for."""
 SEARCHES, DATA = ".searches", "data"
@@ -49,13 +52,14 @@ def search(job: Search, remark: Talk) -> Found:
     check_output(job.output, is_bundle)
     _check_size(job)
     task = TASKS[job.data.task]
-    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job))
-    metric = job.metric or (first_of(task.shown, own)[0] if own else task.shown[0])
-    baseline = score_of(own, metric) if own else None
-    if baseline is not None:
-        remark(f"baseline: {name}: {metric} {baseline:.4f}")
+    clock = Clock(job.began, job.budget)
+    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job), clock.after(FOR_BASELINE))
+    metric = job.metric or first_of(task.shown, own)[0]
+    baseline = score_of(own, metric)
+    remark(f"baseline: {name}: {metric} {baseline:.4f}")
     study = _open_study(job, metric)
-    runner, crew = Trials(job, metric, study, remark), Crew(study)
+    before = clock.passed()
+    runner, crew = Trials(job, metric, study, clock, remark), Crew(study)
     again = ["FAIL", "PRUNED"]
     try:
         while runner.has_time():
@@ -69,6 +73,9 @@ def search(job: Search, remark: Talk) -> Found:
             _finish(job, study, metric, name, baseline)
             raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
         raise Interrupted("interrupted; no trial was completed") from error
+    if not runner.began and before > job.budget / 2 and not _completed(study):
+        found = f"found {job.budget:g} s, of which {before:.3g} s went by before the first trial, with the data"
+        raise UsageError("--budget", found, hint="give more")
     return _finish(job, study, metric, name, baseline)
 
 
@@ -165,12 +172,11 @@ def _queue_default(job: Search, study: "optuna.Study", metric: str, again: Colle
         study.enqueue_trial(own, user_attrs={DEFAULT: True})
 
 
-def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float | None) -> Found:
+def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float) -> Found:
     """Put the best bundle in its place and say what was found. Raises UsageError where there is none."""
     import optuna
 
-    trials = study.get_trials(deepcopy=False)
-    done = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    trials, done = study.get_trials(deepcopy=False), _completed(study)
     if not done:
         sizes = [trial.user_attrs[BYTES] for trial in trials if BYTES in trial.user_attrs]
         hint = "give more --budget" + (" or a larger --max-size" if job.most_bytes else "")
@@ -201,6 +207,10 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         here,
         span,
     )
+
+
+def _completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
 
 
 def _put(bundle: Path, output: Path) -> None:

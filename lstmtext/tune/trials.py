@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from lstmtext.config import Settings
@@ -16,6 +15,7 @@ from lstmtext.sizes import least_bytes
 from lstmtext.tasks import TASKS
 from lstmtext.train.job import TrainJob
 from lstmtext.train.run import train
+from lstmtext.tune.clock import Clock
 from lstmtext.tune.metric import NoSuchScore, score_of
 from lstmtext.tune.space import Limits, suggested
 from lstmtext.tune.watcher import DEFAULT, Watcher, pruned
@@ -24,12 +24,6 @@ from lstmtext.tune.workers import WORKER, signature
 if TYPE_CHECKING:
     import optuna
 
-MOST_OF_BUDGET = 0.25
-"""Share of the budget that one trial may take."""
-LEAST_OF_TRIAL = 0.3
-"""Share of an usual trial's time below which none is begun."""
-ASIDE = 0.03
-"""Share of the budget that is kept for the end."""
 BUNDLE, BYTES, SPAN = "bundle", "bytes", "span"
 """What a trial is marked with: where its bundle lies, how large that is, and the `Span` of its training."""
 
@@ -80,24 +74,20 @@ class NotTried(Exception):
 
 
 class Trials:
-    """Runs trials, and knows what they cost."""
+    """Runs trials."""
 
-    def __init__(self, job: Search, metric: str, study: "optuna.Study", remark: Talk) -> None:
-        self._job, self._metric, self._study, self._remark = job, metric, study, remark
-        self._seconds: list[float] = []
-        self._after: list[float] = [0.0]
-        """Seconds that trials took beyond their own budget: for the model and the graph."""
-        self._began = 0
-
-    def left(self) -> float:
-        """Seconds of the budget that trials may still take."""
-        return self._job.budget * (1 - ASIDE) - (time.monotonic() - self._job.began) - max(self._after)
+    def __init__(self, job: Search, metric: str, study: "optuna.Study", clock: Clock, remark: Talk) -> None:
+        self._job, self._metric, self._study, self._clock, self._remark = job, metric, study, clock, remark
+        self.began = 0
+        """How many trainings were begun."""
+        self._full = False
+        """Whether the last trial was too large for the time."""
 
     def has_time(self) -> bool:
         """Whether one more trial is worth beginning."""
-        if self._job.trials and self._began >= self._job.trials:
+        if self._full or (self._job.trials and self.began >= self._job.trials):
             return False
-        return self.left() > (LEAST_OF_TRIAL * median(self._seconds) if self._seconds else 0.0)
+        return self._clock.for_training() > 0
 
     def run(self, trial: "optuna.Trial") -> float:
         """One training with suggested settings; its score."""
@@ -106,13 +96,16 @@ class Trials:
         if trial.user_attrs.get(DEFAULT) and self._is_tried(trial.number):
             raise NotTried
         chosen = suggested(trial, job.data.task, job.settings, limits_of(job, self._metric))
-        most = min(self.left(), job.budget * MOST_OF_BUDGET)
-        if most <= 0:
-            raise NotTried
-        settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
-        if 0 < job.most_bytes < least_size(job, settings):
+        settings = changed_settings(job.settings, flags={**chosen, "train.report": False})
+        least = least_size(job, settings)
+        if 0 < job.most_bytes < least:
             raise pruned()
-        self._began += 1
+        most = self._clock.for_training(least)
+        if not most:
+            self._full = True
+            raise NotTried
+        settings = changed_settings(settings, flags={"train.budget": most})
+        self.began += 1
         output = job.folder / f"trial-{trial.number}"
         try:
             return self._train(trial, settings, output)
@@ -150,8 +143,7 @@ class Trials:
         info = train(replace(job.training, heads=(head,), output=output), watcher)
         assert info is not None, "one process trains, so it has the bundle"
         took = time.monotonic() - began
-        self._seconds.append(took)
-        self._after.append(took - watcher.seconds)
+        self._clock.learn(took, set_up=watcher.set_up, ending=took - watcher.seconds, size=least_size(job, settings))
         score = score_of(info.heads[head.name].scores, self._metric)
         size = sum(path.stat().st_size for path in output.iterdir())
         trial.set_user_attr(BYTES, size)

@@ -1,5 +1,6 @@
 """How a trial goes: what is told to the study, when it is given up, and how long its training was."""
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from lstmtext.train.listener import Validation
@@ -32,6 +33,10 @@ class Watcher:
     def __init__(self, trial: "optuna.Trial", metric: str, epochs: int) -> None:
         self._trial, self._metric, self._epochs = trial, metric, epochs
         self.seconds = 0.0
+        """Of training, up to the last validation."""
+        self.set_up = 0.0
+        """Seconds before the first step was done."""
+        self._made = time.monotonic()
         self._point = -1
         self._first: tuple[float, float] | None = None
         self._last = 0.0, 0.0
@@ -52,6 +57,7 @@ class Watcher:
     def stepped(self, report: StepReport) -> None:
         """See `train.listener.Listener`."""
         self._last = report.progress, report.epochs
+        self.set_up = self.set_up or time.monotonic() - self._made
         self._first = self._first or self._last
         self._by_clock |= not self._epochs or report.progress > report.epochs / self._epochs
 

@@ -1,5 +1,7 @@
 """What a search is measured by is no straw man: words without their marks, rare classes, n-grams as in the textbook."""
 
+import re
+import time
 from collections import Counter
 
 import numpy as np
@@ -66,6 +68,29 @@ def test_language_models_have_a_baseline_too(tmp_path, monkeypatch):
     assert 0.0 < scores["nats_per_character"] < 0.5
     monkeypatch.setattr(baseline, "MOST_TOKENS", 50)
     assert " of 50 of " in baseline_scores(data, lambda own: -own["nats_per_character"])[0]
+
+
+@pytest.mark.parametrize("task", ["classify", "tag", "generate"])
+def test_a_baseline_keeps_to_its_time(tmp_path, monkeypatch, task):
+    """Where it has none left it is of the least, and says so; where there is much, of all."""
+    for constant in ("FIRST_RECORDS", "FIRST_TOKENS"):
+        monkeypatch.setattr(baseline, constant, 20)
+    if task == "tag":
+        (tmp_path / "a.conll").write_text("".join(f"word{n % 9} B-{'AB'[n % 2]}\n\n" for n in range(90)))
+        plan, _ = make_plan(DataRequest([str(tmp_path / "a.conll")]))
+        data = prepare(plan, resolve_settings("tag"), tmp_path)
+    else:
+        label = ",{}" if task == "classify" else ""
+        rows = [f"the word{n % 7} is here{label.format(n % 2)}" for n in range(90)]
+        data = data_of(tmp_path, rows, rows[:10], task)
+    score = {"classify": "accuracy", "tag": "span_f1", "generate": "nats_per_character"}[task]
+    now = time.monotonic()
+    name, scores = baseline_scores(data, lambda own: own[score], now)
+    assert re.search(r" of 20 of \d+ (texts|sentences|tokens)", name)
+    assert name.endswith(", 1 of 6 settings") == (task == "classify")
+    assert score in scores
+    name, _ = baseline_scores(data, lambda own: own[score], now + 1e6)
+    assert " of " not in name.replace(" of tokens", "")
 
 
 class Slow:
