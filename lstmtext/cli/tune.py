@@ -89,5 +89,5 @@ def tune(
     write_text("\n".join([*as_comments(found, command), "", as_toml(task_name, found.settings)]))
     for text in verdict(found):
         remark(text, quiet=quiet and not text.startswith("WARNING"))
-    say(f"saved {output}" if found.here else "the best bundle is on another machine")
+    say(f"saved {output}" if found.here else "the best bundle is not here: it was made on another machine, or changed")
     say(f"with these settings as {SETTINGS_FILE}, this trains {'so again' if found.here else 'it anew'}: {command}")

@@ -1,5 +1,6 @@
 """What a search ended with, and how that is told."""
 
+import math
 import shlex
 from dataclasses import dataclass
 
@@ -29,9 +30,11 @@ class Found:
     """Those that were completed or pruned."""
     pruned: int
     here: bool
-    """Whether the best bundle was made on this machine, and so is in its place."""
+    """Whether the best bundle is in its place: it may be on another machine, or another may lie where it was."""
     span: Span
     """How long the best trial trained."""
+    seconds: float = math.inf
+    """What the best trial took, with all that follows its training."""
 
 
 def verdict(found: Found) -> list[str]:

@@ -7,17 +7,19 @@ schedule ends with it.
 """
 
 import json
+import math
 import os
 import shutil
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstmtext.bundle import is_bundle
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
-from lstmtext.folders import check_output, replacing
+from lstmtext.folders import check_output
 from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
 from lstmtext.tasks import TASKS, first_of
@@ -26,10 +28,23 @@ from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
 from lstmtext.tune.clock import Clock
 from lstmtext.tune.found import Found
+from lstmtext.tune.kept import put
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults, smallest
 from lstmtext.tune.storage import open_storage, storage_errors, without_password
-from lstmtext.tune.trials import BUNDLE, BYTES, SPAN, NotTried, Search, Talk, Trials, least_size, limits_of
+from lstmtext.tune.trials import (
+    BUNDLE,
+    BYTES,
+    DIGEST,
+    SECONDS,
+    SPAN,
+    NotTried,
+    Search,
+    Talk,
+    Trials,
+    least_size,
+    limits_of,
+)
 from lstmtext.tune.watcher import DEFAULT, PRUNING_POINTS, Span
 from lstmtext.tune.workers import Crew
 
@@ -70,13 +85,15 @@ def search(job: Search, remark: Talk) -> Found:
             runner.drop_all_but_best()
     except (Interrupted, KeyboardInterrupt) as error:
         with suppress(UsageError):
-            _finish(job, study, metric, name, baseline)
-            raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
+            here = _finish(job, study, metric, name, baseline).here
+            told = f"the best bundle so far is in {job.output}" if here else "the best bundle so far is not here"
+            raise Interrupted(f"interrupted; {told}") from error
         raise Interrupted("interrupted; no trial was completed") from error
     if not runner.began and before > job.budget / 2 and not _completed(study):
-        found = f"found {job.budget:g} s, of which {before:.3g} s went by before the first trial, with the data"
-        raise UsageError("--budget", found, hint="give more")
-    return _finish(job, study, metric, name, baseline)
+        spent = f"found {job.budget:g} s, of which {before:.3g} s went by before the first trial, with the data"
+        raise UsageError("--budget", spent, hint="give more")
+    found = _finish(job, study, metric, name, baseline)
+    return found if found.here else replace(found, here=runner.train_anew(found))
 
 
 def _check_size(job: Search) -> None:
@@ -182,12 +199,12 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         hint = "give more --budget" + (" or a larger --max-size" if job.most_bytes else "")
         hint += f", as the smallest bundle had {min(sizes):,} B" if sizes else ""
         raise UsageError("--budget", "no trial was completed", hint=hint)
-    here = False
-    for _ in range(LOOKS):  # another worker may find a better one just now, and remove this
-        best = study.best_trial
-        with suppress(OSError):  # shutil.Error is one
-            _put(Path(best.user_attrs[BUNDLE]), job.output)
-            here = True
+    best, here = study.best_trial, False
+    for _ in range(LOOKS):
+        if here := put(Path(best.user_attrs[BUNDLE]), best.user_attrs.get(DIGEST, ""), job.output):
+            break
+        tried, best = best, study.best_trial
+        if best.number == tried.number:  # else another worker has found a better one just now, and removed this
             break
     default = next((trial.value for trial in done if trial.user_attrs.get(DEFAULT)), None)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials)
@@ -206,14 +223,9 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         pruned,
         here,
         span,
+        best.user_attrs.get(SECONDS, math.inf),
     )
 
 
 def _completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]
-
-
-def _put(bundle: Path, output: Path) -> None:
-    """Copy a bundle to its place, whole or not at all; other workers may still need it where it is."""
-    with replacing(output, is_old=is_bundle) as fresh:
-        shutil.copytree(bundle, fresh, dirs_exist_ok=True)

@@ -14,8 +14,11 @@ from lstmtext.resolve import changed_settings
 from lstmtext.sizes import least_bytes
 from lstmtext.tasks import TASKS
 from lstmtext.train.job import TrainJob
+from lstmtext.train.listener import Listener
 from lstmtext.train.run import train
 from lstmtext.tune.clock import Clock
+from lstmtext.tune.found import Found
+from lstmtext.tune.kept import digest_of
 from lstmtext.tune.metric import NoSuchScore, score_of
 from lstmtext.tune.space import Limits, suggested
 from lstmtext.tune.watcher import DEFAULT, Watcher, pruned
@@ -24,8 +27,9 @@ from lstmtext.tune.workers import WORKER, signature
 if TYPE_CHECKING:
     import optuna
 
-BUNDLE, BYTES, SPAN = "bundle", "bytes", "span"
-"""What a trial is marked with: where its bundle lies, how large that is, and the `Span` of its training."""
+BUNDLE, DIGEST, BYTES, SECONDS, SPAN = "bundle", "digest", "bytes", "seconds", "span"
+"""What a trial is marked with: where its bundle lies, what tells that from others, how large it is, how long it took,
+and the `Span` of its training."""
 
 
 Talk = Callable[[str], None]
@@ -124,6 +128,23 @@ class Trials:
         trials = self._study.get_trials(deepcopy=False, states=states)
         return any(trial.user_attrs.get(DEFAULT) and trial.number < number for trial in trials)
 
+    def train_anew(self, found: Found) -> bool:
+        """Train the best trial, whose bundle is not here, once more to the output, if time suffices; if it did."""
+        import optuna
+
+        most = self._clock.for_training(least_size(self._job, found.settings))
+        if found.seconds > most:
+            return False
+        settings = changed_settings(found.settings, flags={"train.budget": most, "train.report": False})
+        watcher = Watcher(optuna.trial.FixedTrial({}), self._metric, settings.train.epochs)
+        try:
+            score = self._trained(settings, self._job.output, watcher)
+        except (MemoryError, RuntimeError, UserError) as error:
+            self._remark(f"the best trial, trained anew, failed: {error}")
+            return False
+        self._remark(f"the best trial, whose bundle is not here, trained anew: {self._metric} {score:.4f}")
+        return True
+
     def drop_all_but_best(self) -> None:
         """Remove what completed trials that are not the best left here, and trials whose worker died."""
         import optuna
@@ -139,20 +160,27 @@ class Trials:
     def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
         job, began = self._job, time.monotonic()
         watcher = Watcher(trial, self._metric, settings.train.epochs)
-        head = replace(job.training.heads[0], settings=settings)
-        info = train(replace(job.training, heads=(head,), output=output), watcher)
-        assert info is not None, "one process trains, so it has the bundle"
+        score = self._trained(settings, output, watcher)
         took = time.monotonic() - began
         self._clock.learn(took, set_up=watcher.set_up, ending=took - watcher.seconds, size=least_size(job, settings))
-        score = score_of(info.heads[head.name].scores, self._metric)
         size = sum(path.stat().st_size for path in output.iterdir())
         trial.set_user_attr(BYTES, size)
         trial.set_user_attr(SPAN, watcher.span())
+        trial.set_user_attr(SECONDS, took)
+        trial.set_user_attr(DIGEST, digest_of(output))
         trial.set_user_attr(BUNDLE, str(output.resolve()))
         self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
         if 0 < job.most_bytes < size:
             raise pruned()
         return score
+
+    def _trained(self, settings: Settings, output: Path, listener: Listener) -> float:
+        """Train with some settings to a bundle; its score."""
+        training = self._job.training
+        head = replace(training.heads[0], settings=settings)
+        info = train(replace(training, heads=(head,), output=output), listener)
+        assert info is not None, "one process trains, so it has the bundle"
+        return score_of(info.heads[head.name].scores, self._metric)
 
 
 def limits_of(job: Search, metric: str = "") -> Limits:

@@ -30,7 +30,7 @@ class Span(NamedTuple):
 class Watcher:
     """A listener that tells a trial how it goes, and ends one that falls behind."""
 
-    def __init__(self, trial: "optuna.Trial", metric: str, epochs: int) -> None:
+    def __init__(self, trial: "optuna.trial.BaseTrial", metric: str, epochs: int) -> None:
         self._trial, self._metric, self._epochs = trial, metric, epochs
         self.seconds = 0.0
         """Of training, up to the last validation."""
