@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lstmtext.bundle import is_bundle
+from lstmtext.bundle import is_bundle, report_path
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output
 from lstmtext.metrics import Scores
@@ -206,6 +206,8 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         tried, best = best, study.best_trial
         if best.number == tried.number:  # else another worker has found a better one just now, and removed this
             break
+    if here:
+        report_path(job.output).unlink(missing_ok=True)  # of the bundle that was there; trials write none
     default = next((trial.value for trial in done if trial.user_attrs.get(DEFAULT)), None)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials)
     span = Span(*best.user_attrs[SPAN])

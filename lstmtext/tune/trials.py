@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lstmtext.bundle import report_path
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import UserError
@@ -142,6 +143,7 @@ class Trials:
         except (MemoryError, RuntimeError, UserError) as error:
             self._remark(f"the best trial, trained anew, failed: {error}")
             return False
+        report_path(self._job.output).unlink(missing_ok=True)
         self._remark(f"the best trial, whose bundle is not here, trained anew: {self._metric} {score:.4f}")
         return True
 

@@ -100,3 +100,28 @@ def test_a_bundle_is_known_by_its_names_and_contents(tmp_path):
     (one / "bundle.json").rename(one / "other.json")
     assert digest_of(one) != digest_of(tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", "out"}
+
+
+@pytest.mark.parametrize("how", ["copied", "trained anew"])
+def test_no_report_of_an_earlier_training_stays_beside_the_best_bundle(
+    run_here, words, trainings, tmp_path, request, how
+):
+    if how == "trained anew":
+        request.getfixturevalue("elsewhere")
+    (tmp_path / "b").mkdir()
+    names = ["best.report.html", "better.report.html", "best.lm.report.html"]
+    for name in names:
+        (tmp_path / "b" / name).write_text("an earlier training")
+    done = run_here(*words, "-o", tmp_path / "b" / "best")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "b").glob("*.report.html")) == sorted(names[1:])
+
+
+def test_a_report_stays_beside_its_bundle_where_a_search_finds_none(run_here, words, trainings, tmp_path):
+    def fail():
+        raise MemoryError
+
+    trainings.ends = fail
+    (tmp_path / "best.report.html").write_text("an earlier training")
+    assert run_here(*words, "-o", tmp_path / "best").code == 2
+    assert (tmp_path / "best.report.html").exists()
