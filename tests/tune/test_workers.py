@@ -136,6 +136,7 @@ def test_defaults_that_fail_are_tried_again_by_the_next_search_alone(run_here, t
 @pytest.mark.slow
 def test_a_search_that_is_killed_in_its_first_trial_begins_with_it_again(run_here, data, tmp_path):
     words = ["tune", data / "entities.conll", "-o", tmp_path / "best", "--threads", "1", "--set", "train.epochs=1"]
+    words += ["--encoder", "none"]
     killed = subprocess.Popen(
         [sys.executable, "-m", "lstmtext", *map(str, words), "--set", "train.patience=1000", "--budget", "300s"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
