@@ -25,8 +25,8 @@ from lstmtext.tune.kneser_ney import nats_by_order
 
 MOST_TEXTS = 50_000
 """Training texts that the logistic regression is fitted to, at most."""
-MOST_TOKENS = 4_000_000
-"""Tokens that n-grams are counted in, at most: the last ones."""
+MOST_TOKENS, MOST_HELD = 4_000_000, 1_000_000
+"""Tokens that n-grams are counted in, at most: the last ones; and those that they are asked about: the first ones."""
 FIRST_RECORDS, FIRST_TOKENS = 1000, 100_000
 """Of which a baseline is in any case, and which say how many more time allows."""
 STRENGTHS = (10.0, 1.0, 100.0)
@@ -163,12 +163,12 @@ def _kneser_ney(data: EncodedData, key: Key, until: float) -> tuple[str, Scores]
     known, held = data.stream("train").ids, data.stream("validation")
 
     def nats_of(count: int) -> dict[int, Floats]:
-        return nats_by_order(known[len(known) - count :], held.ids[:], data.tokenizer.size)
+        return nats_by_order(known[len(known) - count :], held.ids[:MOST_HELD], data.tokenizer.size)
 
     used, nats = most_within(min(len(known), MOST_TOKENS), until, nats_of, first=FIRST_TOKENS)
     found = {order: LanguageScores(0.0, 0, held.characters, held.bytes, held.words) for order in nats}
     for order, scores in found.items():
-        scores.add_nats(float(nats[order].sum()), len(held.ids))
+        scores.add_nats(float(nats[order].mean()) * len(held.ids), len(held.ids))
     best = max(found, key=lambda order: key(found[order].scores()))
     return f"Kneser-Ney {best}-grams of tokens" + _part(used, len(known), "tokens"), found[best].scores()
 

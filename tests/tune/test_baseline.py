@@ -66,6 +66,9 @@ def test_language_models_have_a_baseline_too(tmp_path, monkeypatch):
     name, scores = baseline_scores(data, lambda own: -own["nats_per_character"])
     assert name.startswith("Kneser-Ney ")
     assert 0.0 < scores["nats_per_character"] < 0.5
+    monkeypatch.setattr(baseline, "MOST_HELD", 30)
+    _, part = baseline_scores(data, lambda own: -own["nats_per_character"])
+    assert part["nats_per_character"] == pytest.approx(scores["nats_per_character"], rel=0.3)
     monkeypatch.setattr(baseline, "MOST_TOKENS", 50)
     assert " of 50 of " in baseline_scores(data, lambda own: -own["nats_per_character"])[0]
 

@@ -113,12 +113,23 @@ def test_the_space_leaves_out_what_the_bundle_decides(task):
     assert names["head"] == names["encoder"] - TRANSFER - {f"{task}.bypass_rows"}
 
 
-@pytest.mark.parametrize("start", ["generate", "classify", "none"])
-def test_the_command_that_is_told_trains_the_best_bundle_again(run_here, data, tmp_path, monkeypatch, request, start):
+@pytest.mark.parametrize(
+    ("name", "task", "start"),
+    [
+        ("reviews.csv", "classify", "generate"),
+        ("reviews.csv", "classify", "classify"),
+        ("reviews.csv", "classify", "none"),
+        ("entities.conll", "tag", "tag"),
+        ("prose.txt", "generate", "generate"),
+    ],
+)
+def test_the_command_that_is_told_trains_the_best_bundle_again(
+    run_here, data, tmp_path, monkeypatch, request, name, task, start
+):
     encoder = start if start == "none" else request.getfixturevalue(f"{start}_bundle")
     some = ["--set", "train.epochs=1", "--set", "train.precision=float32", "--threads", "1", "--set", "train.report=no"]
-    some += ["--label-column", "label", "--trials", "1", "--budget", "200s", "--encoder", encoder]
-    done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *some)
+    some += ["--task", task, "--trials", "1", "--budget", "200s", "--encoder", encoder]
+    done = run_here("tune", data / name, "-o", tmp_path / "best", *some)
     assert done.code == 0, done.err
     monkeypatch.chdir(tmp_path)
     (tmp_path / "best.toml").write_bytes(done.out)
