@@ -29,6 +29,10 @@ Model = Annotated[
     ),
 ]
 ModelToChange = Annotated[Path, typer.Option("-m", "--model", help="The bundle, a folder that train wrote.")]
+Encoder = Annotated[
+    str,
+    typer.Option("--encoder", help="A bundle to go on from; none: from scratch; auto: the English one, if it fits."),
+]
 Heads = Annotated[list[str] | None, typer.Option("--head", help="Name of the head; see lstmtext info.")]
 DataFormat = Annotated[str | None, typer.Option("--format", help=f"Format of the data: {FORMATS}.")]
 Valid = Annotated[list[str] | None, typer.Option("--valid", help="Validation data; else a part is held out.")]

@@ -22,10 +22,6 @@ Data = Annotated[
     list[str] | None,
     typer.Argument(help="Files, folders, hf://owner/name, - for standard input, or a folder of preprocess."),
 ]
-Encoder = Annotated[
-    str,
-    typer.Option("--encoder", help="A bundle to go on from; none: from scratch; auto: the English one, if it fits."),
-]
 Replay = Annotated[
     list[str] | None,
     typer.Option(
@@ -78,7 +74,7 @@ def train(
     tag_column: options.TagColumn = None,
     weight_column: options.WeightColumn = None,
     multi_label: options.MultiLabel = False,
-    encoder: Encoder = "auto",
+    encoder: options.Encoder = "auto",
     adapt_on: AdaptOn = None,
     add_to: AddTo = None,
     task_data: TaskData = None,

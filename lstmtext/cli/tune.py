@@ -37,6 +37,8 @@ def tune(
     tag_column: options.TagColumn = None,
     weight_column: options.WeightColumn = None,
     multi_label: options.MultiLabel = False,
+    encoder: options.Encoder = "auto",
+    head: options.Heads = None,
     seed: options.Seed = None,
     threads: options.Threads = 0,
     assignments: options.Assignments = None,
@@ -45,19 +47,22 @@ def tune(
 ) -> None:
     r"""Search for the settings that suit some data; print the best as TOML, and keep their bundle.
 
-    A search that was cut short goes on when it is started again; several processes search together where they have
-    the same output folder or --storage.
+    Trials start from where train starts. A search that was cut short goes on when it is started again; several
+    processes search together where they have the same output folder or --storage.
 
     \b
     lstmtext tune data/reviews.csv -o checkpoints/tuned --budget 2m > best.toml
+    lstmtext tune data/reviews.csv -o checkpoints/small --encoder none --max-size 20MB --budget 2m
     """
     began = time.monotonic()
     from lstmtext.resolve import as_toml, chosen_keys, differences, resolve_settings
     from lstmtext.train.job import TrainRequest
     from lstmtext.train.ranks import ALONE
     from lstmtext.train.request import make_job
+    from lstmtext.tune.found import SETTINGS_FILE, as_comments, train_command, verdict
+    from lstmtext.tune.start import with_start_within
     from lstmtext.tune.storage import check_storage
-    from lstmtext.tune.study import as_comments, data_folder, search, search_folder, verdict
+    from lstmtext.tune.study import data_folder, search, search_folder
     from lstmtext.tune.trials import Search
 
     say = partial(remark, quiet=quiet)
@@ -67,17 +72,22 @@ def tune(
     columns = Columns(text_column, label_column, tag_column, weight_column)
     flags = {"train.seed": seed, "train.threads": threads or None, "classify.multi_label": multi_label or None}
     asked_data = options.data_request(data, valid, task, format_name, columns)
-    request = TrainRequest(asked_data, output, weighs=options.weighing(assignments, flags))
-    choose = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
+    asked = TrainRequest(
+        asked_data, output, encoder, options.one_head(head), weighs=options.weighing(assignments, flags)
+    )
+    own = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
+    request, choose = with_start_within(asked, own, most_bytes, say)
     folder = search_folder(output)
     with data_folder(folder) as work:
         job = make_job(request, choose, ALONE, work, say)
         task_name = job.data.task
         brought = differences(resolve_settings(task_name), choose(task_name))  # by an optimizer, say
         fixed = chosen_keys(config, assignments or (), flags) | frozenset(brought)
-        asked = Search(job.data, job.settings, output, folder, seconds, began, fixed)
-        found = search(replace(asked, storage=storage, metric=metric, most_bytes=most_bytes, trials=trials), say)
-    write_text("\n".join([*as_comments(found), "", as_toml(task_name, found.settings)]))
+        wanted = Search(job, folder, seconds, began, fixed)
+        found = search(replace(wanted, storage=storage, metric=metric, most_bytes=most_bytes, trials=trials), say)
+    command = train_command(request)
+    write_text("\n".join([*as_comments(found, command), "", as_toml(task_name, found.settings)]))
     for text in verdict(found):
         remark(text, quiet=quiet and not text.startswith("WARNING"))
-    say(f"saved {output}" if found.here else "the best bundle is on another machine; train it anew with these settings")
+    say(f"saved {output}" if found.here else "the best bundle is not here: it was made on another machine, or changed")
+    say(f"with these settings as {SETTINGS_FILE}, this trains {'so again' if found.here else 'it anew'}: {command}")

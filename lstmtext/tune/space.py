@@ -1,6 +1,7 @@
 """What a search may change, for each task: values around the defaults.
 
-Settings that decide how text is encoded are left out, so that all trials read the same encoded data.
+Settings that decide how text is encoded are left out, so that all trials read the same encoded data; and what a bundle
+to start from has decided: the sizes of its encoder, and the table of a head that goes on.
 """
 
 from collections.abc import Callable
@@ -25,14 +26,19 @@ class Limits:
     """Whether classes count alike is searched too."""
     sizes: bool = False
     """Whether the sizes of tables of n-grams or features are searched too, as bundles must be small."""
+    taken: bool = False
+    """Whether the encoder is taken over from a bundle."""
+    goes_on: bool = False
+    """Whether its head is too."""
 
 
 def suggested(trial: "Trial", task: TaskName, settings: Settings, limits: Limits) -> dict[str, Setting]:
     """Values that a trial tries, by setting."""
     chosen = {**_common(trial), **_SPACES[task](trial, settings)}
+    chosen |= _sizes(trial) if not limits.taken else {} if limits.goes_on else _transfer(trial)
     if limits.weigh and task == "classify":
         chosen["classify.class_weight"] = trial.suggest_categorical("classify.class_weight", ["none", "balanced"])
-    if limits.sizes and task != "generate":
+    if limits.sizes and task != "generate" and not limits.goes_on:
         name = f"{task}.bypass_rows"
         chosen[name] = trial.suggest_categorical(name, [1 << bits for bits in range(9, 21)])
     return {name: value for name, value in chosen.items() if name not in limits.fixed}
@@ -53,13 +59,26 @@ def smallest(task: TaskName, settings: Settings, limits: Limits) -> dict[str, Se
 def _common(trial: "Trial") -> dict[str, Setting]:
     return {
         "train.learning_rate": trial.suggest_float("train.learning_rate", 5e-4, 1.2e-2, log=True),
-        "encoder.embedding_size": trial.suggest_categorical("encoder.embedding_size", [32, 64, 128, 256]),
-        "encoder.hidden_size": trial.suggest_categorical("encoder.hidden_size", [32, 64, 128, 256, 512]),
         "encoder.embedding_dropout": trial.suggest_float("encoder.embedding_dropout", 0.0, 0.5),
         "encoder.input_dropout": trial.suggest_float("encoder.input_dropout", 0.0, 0.6),
         "encoder.output_dropout": trial.suggest_float("encoder.output_dropout", 0.0, 0.6),
         "encoder.weight_drop": trial.suggest_float("encoder.weight_drop", 0.0, 0.5),
         "train.weight_decay": trial.suggest_float("train.weight_decay", 1e-3, 0.3, log=True),
+    }
+
+
+def _sizes(trial: "Trial") -> dict[str, Setting]:
+    return {
+        "encoder.embedding_size": trial.suggest_categorical("encoder.embedding_size", [32, 64, 128, 256]),
+        "encoder.hidden_size": trial.suggest_categorical("encoder.hidden_size", [32, 64, 128, 256, 512]),
+    }
+
+
+def _transfer(trial: "Trial") -> dict[str, Setting]:
+    """How an encoder that was taken over learns under a new head."""
+    return {
+        "transfer.unfreeze": trial.suggest_float("transfer.unfreeze", 0.0, 0.8),
+        "transfer.rate_decay": trial.suggest_float("transfer.rate_decay", 0.2, 1.0),
     }
 
 

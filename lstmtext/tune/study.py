@@ -7,72 +7,55 @@ schedule ends with it.
 """
 
 import json
+import math
 import os
 import shutil
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lstmtext.bundle import is_bundle, report_path
-from lstmtext.config import Settings
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
-from lstmtext.folders import check_output, replacing
+from lstmtext.folders import check_output
 from lstmtext.metrics import Scores
 from lstmtext.resolve import changed_settings
 from lstmtext.tasks import TASKS, first_of
+from lstmtext.train.job import TrainJob
 from lstmtext.train.runs import OWNER_ONLY
 from lstmtext.tune.baseline import baseline_scores
+from lstmtext.tune.clock import Clock
+from lstmtext.tune.found import Found
+from lstmtext.tune.kept import put
 from lstmtext.tune.metric import lower_is_better, score_of, signed_score
 from lstmtext.tune.space import defaults, smallest
 from lstmtext.tune.storage import open_storage, storage_errors, without_password
 from lstmtext.tune.trials import (
     BUNDLE,
     BYTES,
-    DEFAULT,
-    PRUNING_POINTS,
+    DIGEST,
+    SECONDS,
     SPAN,
     NotTried,
     Search,
-    Span,
     Talk,
     Trials,
     least_size,
     limits_of,
 )
+from lstmtext.tune.watcher import DEFAULT, PRUNING_POINTS, Span
 from lstmtext.tune.workers import Crew
 
 if TYPE_CHECKING:
     import optuna
 
+FOR_BASELINE = 0.15
+"""Share of the time that is left which the baseline may take."""
 LOOKS = 5
 """How often the best bundle is looked for."""
 SEARCHES, DATA = ".searches", "data"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a search ended with."""
-
-    settings: Settings
-    """Those of the best trial, with epochs for its budget."""
-    score: float
-    metric: str
-    lower: bool
-    """Whether a lower score is better."""
-    default: float | None
-    """The score of the default settings, if their trial was completed."""
-    baseline: str
-    baseline_score: float | None
-    trials: int
-    """Those that were completed or pruned."""
-    pruned: int
-    here: bool
-    """Whether the best bundle was made on this machine, and so is in its place."""
-    span: Span
-    """How long the best trial trained."""
 
 
 def search(job: Search, remark: Talk) -> Found:
@@ -84,13 +67,14 @@ def search(job: Search, remark: Talk) -> Found:
     check_output(job.output, is_bundle)
     _check_size(job)
     task = TASKS[job.data.task]
-    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job))
-    metric = job.metric or (first_of(task.shown, own)[0] if own else task.shown[0])
-    baseline = score_of(own, metric) if own else None
-    if baseline is not None:
-        remark(f"baseline: {name}: {metric} {baseline:.4f}")
+    clock = Clock(job.began, job.budget)
+    name, own = baseline_scores(job.data, lambda scores: _signed(scores, job), clock.after(FOR_BASELINE))
+    metric = job.metric or first_of(task.shown, own)[0]
+    baseline = score_of(own, metric)
+    remark(f"baseline: {name}: {metric} {baseline:.4f}")
     study = _open_study(job, metric)
-    runner, crew = Trials(job, metric, study, remark), Crew(study)
+    before = clock.passed()
+    runner, crew = Trials(job, metric, study, clock, remark), Crew(study)
     again = ["FAIL", "PRUNED"]
     try:
         while runner.has_time():
@@ -101,10 +85,15 @@ def search(job: Search, remark: Talk) -> Found:
             runner.drop_all_but_best()
     except (Interrupted, KeyboardInterrupt) as error:
         with suppress(UsageError):
-            _finish(job, study, metric, name, baseline)
-            raise Interrupted(f"interrupted; the best bundle so far is in {job.output}") from error
+            here = _finish(job, study, metric, name, baseline).here
+            told = f"the best bundle so far is in {job.output}" if here else "the best bundle so far is not here"
+            raise Interrupted(f"interrupted; {told}") from error
         raise Interrupted("interrupted; no trial was completed") from error
-    return _finish(job, study, metric, name, baseline)
+    if not runner.began and before > job.budget / 2 and not _completed(study):
+        spent = f"found {job.budget:g} s, of which {before:.3g} s went by before the first trial, with the data"
+        raise UsageError("--budget", spent, hint="give more")
+    found = _finish(job, study, metric, name, baseline)
+    return found if found.here else replace(found, here=runner.train_anew(found))
 
 
 def _check_size(job: Search) -> None:
@@ -112,7 +101,8 @@ def _check_size(job: Search) -> None:
     least = least_size(job, changed_settings(job.settings, flags=smallest(job.data.task, job.settings, limits_of(job))))
     if 0 < job.most_bytes < least:
         found = f"found {job.most_bytes:,} B, less than any bundle of this search has"
-        hint = "a smaller text.vocabulary_size, or export.weights=int8, makes it less"
+        other = "--encoder none" if job.training.encoder is not None else "a smaller text.vocabulary_size"
+        hint = f"{other}, or export.weights=int8, makes it less"
         raise UsageError("--max-size", found, expected=f"{least:,} B at least", hint=hint)
 
 
@@ -149,34 +139,6 @@ def data_folder(folder: Path) -> Iterator[Path]:
             folder.parent.rmdir()
 
 
-def verdict(found: Found) -> list[str]:
-    """What a search found, in words; a model below the baseline is never silent."""
-    best = f"best {found.metric} {found.score:.4f} of {found.trials} trials, {found.pruned} of them pruned"
-    lines = [best + (f"; the default settings have {found.default:.4f}" if found.default is not None else "")]
-    if found.baseline_score is not None:
-        worse = found.score > found.baseline_score if found.lower else found.score < found.baseline_score
-        compared = "WARNING: worse than the baseline" if worse else "the baseline"
-        lines.append(f"{compared}, {found.baseline}: {found.baseline_score:.4f}")
-    return lines
-
-
-def as_comments(found: Found) -> list[str]:
-    """What settings do not say of the training of the best trial, as comments of TOML."""
-    span, epochs = found.span, found.settings.train.epochs
-    lines = ["# To train so: lstmtext train DATA --config THIS_FILE --encoder none -o BUNDLE"]
-    said = f"# The best trial trained {span.trained:.1f} epochs"
-    if round(span.trained, 1) < round(span.whole, 1):
-        said += f" of {span.whole:.1f}, as it got no better"
-    if not span.by_clock:
-        return [said + ".", *lines]
-    longer = "this training is longer" if epochs > 1.5 * span.whole else "the learning rate moves a little otherwise"
-    return [
-        f"{said}, within its part of the time.",
-        f"# Here epochs = {epochs} stands for that: {longer}, and the scores will be near, not the same.",
-        *lines,
-    ]
-
-
 def _open_study(job: Search, metric: str) -> "optuna.Study":
     file = None if job.storage else job.folder / "study.db"
     url = job.storage or f"sqlite:///{file}"
@@ -199,15 +161,24 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
         "metric": metric,
         "settings": json.dumps(base.as_dict()),
         "size limit": job.most_bytes,
+        **_started_from(job.training),
     }
     known = study.user_attrs.get("about", about)
-    changed = [key for key, value in about.items() if known.get(key) != value]
+    changed = [key for key in (about | known) if known.get(key) != about.get(key)]
     if changed:
         hint = "use another -o/--output or --storage, or remove that one"
         found = f"holds a search of the same name with another {', another '.join(changed)}"
         raise DataError(without_password(url), found, hint=hint)
     study.set_user_attr("about", about)
     return study
+
+
+def _started_from(training: TrainJob) -> dict[str, str]:
+    """What tells the bundle that trials start from, if there is one, and the head that goes on: all workers have it."""
+    if training.encoder is None:
+        return {}
+    head = training.encoder.head_digest(training.before.name) if training.before else "new"
+    return {"encoder": f"{training.encoder.encoder_digest}, head {head}"}
 
 
 def _queue_default(job: Search, study: "optuna.Study", metric: str, again: Collection[str]) -> None:
@@ -218,24 +189,25 @@ def _queue_default(job: Search, study: "optuna.Study", metric: str, again: Colle
         study.enqueue_trial(own, user_attrs={DEFAULT: True})
 
 
-def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float | None) -> Found:
+def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, baseline_score: float) -> Found:
     """Put the best bundle in its place and say what was found. Raises UsageError where there is none."""
     import optuna
 
-    trials = study.get_trials(deepcopy=False)
-    done = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    trials, done = study.get_trials(deepcopy=False), _completed(study)
     if not done:
         sizes = [trial.user_attrs[BYTES] for trial in trials if BYTES in trial.user_attrs]
         hint = "give more --budget" + (" or a larger --max-size" if job.most_bytes else "")
         hint += f", as the smallest bundle had {min(sizes):,} B" if sizes else ""
         raise UsageError("--budget", "no trial was completed", hint=hint)
-    here = False
-    for _ in range(LOOKS):  # another worker may find a better one just now, and remove this
-        best = study.best_trial
-        with suppress(OSError):  # shutil.Error is one
-            _put(Path(best.user_attrs[BUNDLE]), job.output)
-            here = True
+    best, here = study.best_trial, False
+    for _ in range(LOOKS):
+        if here := put(Path(best.user_attrs[BUNDLE]), best.user_attrs.get(DIGEST, ""), job.output):
             break
+        tried, best = best, study.best_trial
+        if best.number == tried.number:  # else another worker has found a better one just now, and removed this
+            break
+    if here:
+        report_path(job.output).unlink(missing_ok=True)  # of the bundle that was there; trials write none
     default = next((trial.value for trial in done if trial.user_attrs.get(DEFAULT)), None)
     pruned = sum(trial.state == optuna.trial.TrialState.PRUNED for trial in trials)
     span = Span(*best.user_attrs[SPAN])
@@ -253,14 +225,9 @@ def _finish(job: Search, study: "optuna.Study", metric: str, baseline: str, base
         pruned,
         here,
         span,
+        best.user_attrs.get(SECONDS, math.inf),
     )
 
 
-def _put(bundle: Path, output: Path) -> None:
-    """Copy a bundle to its place, whole or not at all; other workers may still need it where it is.
-
-    The report of the bundle that was there goes, as trials write none.
-    """
-    with replacing(output, is_old=is_bundle) as fresh:
-        shutil.copytree(bundle, fresh, dirs_exist_ok=True)
-    report_path(output).unlink(missing_ok=True)
+def _completed(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name == "COMPLETE"]

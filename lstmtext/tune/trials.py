@@ -3,39 +3,34 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from lstmtext.bundle import report_path
 from lstmtext.config import Settings
 from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import UserError
 from lstmtext.resolve import changed_settings
 from lstmtext.sizes import least_bytes
 from lstmtext.tasks import TASKS
-from lstmtext.train.job import HeadJob, TrainJob
-from lstmtext.train.listener import Validation
-from lstmtext.train.loop import StepReport
+from lstmtext.train.job import TrainJob
+from lstmtext.train.listener import Listener
 from lstmtext.train.run import train
+from lstmtext.tune.clock import Clock
+from lstmtext.tune.found import Found
+from lstmtext.tune.kept import digest_of
 from lstmtext.tune.metric import NoSuchScore, score_of
 from lstmtext.tune.space import Limits, suggested
+from lstmtext.tune.watcher import DEFAULT, Watcher, pruned
 from lstmtext.tune.workers import WORKER, signature
 
 if TYPE_CHECKING:
     import optuna
 
-MOST_OF_BUDGET = 0.25
-"""Share of the budget that one trial may take."""
-LEAST_OF_TRIAL = 0.3
-"""Share of an usual trial's time below which none is begun."""
-PRUNING_POINTS = 20
-"""Progress is compared in so many parts."""
-ASIDE = 0.03
-"""Share of the budget that is kept for the end."""
-DEFAULT, BUNDLE, BYTES, SPAN = "default", "bundle", "bytes", "span"
-"""What a trial is marked with: whether its settings are the defaults, where its bundle lies, how large that is, and
-the `Span` of its training."""
+BUNDLE, DIGEST, BYTES, SECONDS, SPAN = "bundle", "digest", "bytes", "seconds", "span"
+"""What a trial is marked with: where its bundle lies, what tells that from others, how large it is, how long it took,
+and the `Span` of its training."""
 
 
 Talk = Callable[[str], None]
@@ -45,9 +40,8 @@ Talk = Callable[[str], None]
 class Search:
     """What to search for, with what, and for how long."""
 
-    data: EncodedData
-    settings: Settings
-    output: Path
+    training: TrainJob
+    """What trials train, from what, with the settings that the search starts from; the best goes to its output."""
     folder: Path
     """Where the bundles of trials and, by default, the storage lie."""
     budget: float
@@ -64,16 +58,20 @@ class Search:
     trials: int = 0
     """Most trials of this process; 0 is as many as the budget holds."""
 
+    @property
+    def data(self) -> EncodedData:
+        """What is learned from."""
+        return self.training.data
 
-class Span(NamedTuple):
-    """How long a training was."""
+    @property
+    def settings(self) -> Settings:
+        """Those that the search starts from."""
+        return self.training.settings
 
-    trained: float
-    """Epochs."""
-    whole: float
-    """Epochs at which the schedule would have ended; more than were trained where nothing got better."""
-    by_clock: bool
-    """Whether the schedule followed the clock, at least for a while."""
+    @property
+    def output(self) -> Path:
+        """Where the best bundle goes."""
+        return self.training.output
 
 
 class NotTried(Exception):
@@ -81,24 +79,20 @@ class NotTried(Exception):
 
 
 class Trials:
-    """Runs trials, and knows what they cost."""
+    """Runs trials."""
 
-    def __init__(self, job: Search, metric: str, study: "optuna.Study", remark: Talk) -> None:
-        self._job, self._metric, self._study, self._remark = job, metric, study, remark
-        self._seconds: list[float] = []
-        self._after: list[float] = [0.0]
-        """Seconds that trials took beyond their own budget: for the model and the graph."""
-        self._began = 0
-
-    def left(self) -> float:
-        """Seconds of the budget that trials may still take."""
-        return self._job.budget * (1 - ASIDE) - (time.monotonic() - self._job.began) - max(self._after)
+    def __init__(self, job: Search, metric: str, study: "optuna.Study", clock: Clock, remark: Talk) -> None:
+        self._job, self._metric, self._study, self._clock, self._remark = job, metric, study, clock, remark
+        self.began = 0
+        """How many trainings were begun."""
+        self._full = False
+        """Whether the last trial was too large for the time."""
 
     def has_time(self) -> bool:
         """Whether one more trial is worth beginning."""
-        if self._job.trials and self._began >= self._job.trials:
+        if self._full or (self._job.trials and self.began >= self._job.trials):
             return False
-        return self.left() > (LEAST_OF_TRIAL * median(self._seconds) if self._seconds else 0.0)
+        return self._clock.for_training() > 0
 
     def run(self, trial: "optuna.Trial") -> float:
         """One training with suggested settings; its score."""
@@ -107,13 +101,16 @@ class Trials:
         if trial.user_attrs.get(DEFAULT) and self._is_tried(trial.number):
             raise NotTried
         chosen = suggested(trial, job.data.task, job.settings, limits_of(job, self._metric))
-        most = min(self.left(), job.budget * MOST_OF_BUDGET)
-        if most <= 0:
+        settings = changed_settings(job.settings, flags={**chosen, "train.report": False})
+        least = least_size(job, settings)
+        if 0 < job.most_bytes < least:
+            raise pruned()
+        most = self._clock.for_training(least)
+        if not most:
+            self._full = True
             raise NotTried
-        settings = changed_settings(job.settings, flags={**chosen, "train.budget": most, "train.report": False})
-        if 0 < job.most_bytes < least_size(job, settings):
-            raise _pruned()
-        self._began += 1
+        settings = changed_settings(settings, flags={"train.budget": most})
+        self.began += 1
         output = job.folder / f"trial-{trial.number}"
         try:
             return self._train(trial, settings, output)
@@ -122,7 +119,7 @@ class Trials:
             if isinstance(error, NoSuchScore) or not isinstance(error, MemoryError | RuntimeError | UserError):
                 raise
             self._remark(f"trial {trial.number} failed: {error}")
-            raise _pruned() from error
+            raise pruned() from error
 
     def _is_tried(self, number: int) -> bool:
         """Whether the default settings have an earlier trial too, as two workers that begin together queue two."""
@@ -131,6 +128,24 @@ class Trials:
         states = [optuna.trial.TrialState[name] for name in ("WAITING", "RUNNING", "COMPLETE")]
         trials = self._study.get_trials(deepcopy=False, states=states)
         return any(trial.user_attrs.get(DEFAULT) and trial.number < number for trial in trials)
+
+    def train_anew(self, found: Found) -> bool:
+        """Train the best trial, whose bundle is not here, once more to the output, if time suffices; if it did."""
+        import optuna
+
+        most = self._clock.for_training(least_size(self._job, found.settings))
+        if found.seconds > most:
+            return False
+        settings = changed_settings(found.settings, flags={"train.budget": most, "train.report": False})
+        watcher = Watcher(optuna.trial.FixedTrial({}), self._metric, settings.train.epochs)
+        try:
+            score = self._trained(settings, self._job.output, watcher)
+        except (MemoryError, RuntimeError, UserError) as error:
+            self._remark(f"the best trial, trained anew, failed: {error}")
+            return False
+        report_path(self._job.output).unlink(missing_ok=True)
+        self._remark(f"the best trial, whose bundle is not here, trained anew: {self._metric} {score:.4f}")
+        return True
 
     def drop_all_but_best(self) -> None:
         """Remove what completed trials that are not the best left here, and trials whose worker died."""
@@ -146,80 +161,35 @@ class Trials:
 
     def _train(self, trial: "optuna.Trial", settings: Settings, output: Path) -> float:
         job, began = self._job, time.monotonic()
-        watcher = _Watcher(trial, self._metric, settings.train.epochs)
-        info = train(TrainJob((HeadJob(TASKS[job.data.task].head, job.data, settings),), output), watcher)
-        assert info is not None, "one process trains, so it has the bundle"
+        watcher = Watcher(trial, self._metric, settings.train.epochs)
+        score = self._trained(settings, output, watcher)
         took = time.monotonic() - began
-        self._seconds.append(took)
-        self._after.append(took - watcher.seconds)
-        score = score_of(next(iter(info.heads.values())).scores, self._metric)
+        self._clock.learn(took, set_up=watcher.set_up, ending=took - watcher.seconds, size=least_size(job, settings))
         size = sum(path.stat().st_size for path in output.iterdir())
         trial.set_user_attr(BYTES, size)
         trial.set_user_attr(SPAN, watcher.span())
+        trial.set_user_attr(SECONDS, took)
+        trial.set_user_attr(DIGEST, digest_of(output))
         trial.set_user_attr(BUNDLE, str(output.resolve()))
         self._remark(f"trial {trial.number}: {self._metric} {score:.4f}, {size / 1e6:.1f} MB, {took:.0f} s")
         if 0 < job.most_bytes < size:
-            raise _pruned()
+            raise pruned()
         return score
 
-
-class _Watcher:
-    """A listener that tells a trial how it goes, and ends one that falls behind."""
-
-    def __init__(self, trial: "optuna.Trial", metric: str, epochs: int) -> None:
-        self._trial, self._metric, self._epochs = trial, metric, epochs
-        self.seconds = 0.0
-        self._point = -1
-        self._first: tuple[float, float] | None = None
-        self._last = 0.0, 0.0
-        """Progress and epochs of the first and the last step."""
-        self._by_clock = False
-
-    def span(self) -> Span:
-        """How long the training was; where it ended early, its pace says where the schedule would have ended."""
-        (before, earlier), (progress, trained) = self._first or self._last, self._last
-        if progress >= 1.0 or progress <= before:
-            return Span(trained, trained, self._by_clock)
-        whole = trained + (1.0 - progress) * (trained - earlier) / (progress - before)
-        return Span(trained, min(whole, self._epochs or whole), self._by_clock)
-
-    def started(self, **_: object) -> None:
-        """See `train.listener.Listener`."""
-
-    def stepped(self, report: StepReport) -> None:
-        """See `train.listener.Listener`."""
-        self._last = report.progress, report.epochs
-        self._first = self._first or self._last
-        self._by_clock |= not self._epochs or report.progress > report.epochs / self._epochs
-
-    def noted(self, text: str) -> None:
-        """See `train.listener.Listener`."""
-
-    def saving(self) -> None:
-        """See `train.listener.Listener`."""
-
-    def validated(self, validation: Validation) -> None:
-        """See `train.listener.Listener`."""
-        self.seconds = validation.seconds
-        point = round(PRUNING_POINTS * validation.report.progress)
-        if point == self._point:
-            return
-        self._point = point
-        self._trial.report(score_of(validation.scores, self._metric), point)
-        prunes = not self._trial.user_attrs.get(DEFAULT) and not validation.report.stops
-        if prunes and self._trial.should_prune():
-            raise _pruned()
-
-
-def _pruned() -> Exception:
-    import optuna
-
-    return optuna.TrialPruned()
+    def _trained(self, settings: Settings, output: Path, listener: Listener) -> float:
+        """Train with some settings to a bundle; its score."""
+        training = self._job.training
+        head = replace(training.heads[0], settings=settings)
+        info = train(replace(training, heads=(head,), output=output), listener)
+        assert info is not None, "one process trains, so it has the bundle"
+        return score_of(info.heads[head.name].scores, self._metric)
 
 
 def limits_of(job: Search, metric: str = "") -> Limits:
     """What a search for a metric leaves alone, and what it may change besides."""
-    return Limits(job.fixed, weigh=metric == "macro_f1" or ":" in metric, sizes=job.most_bytes > 0)
+    training, weigh = job.training, metric == "macro_f1" or ":" in metric
+    taken, goes_on = training.encoder is not None, training.before is not None
+    return Limits(job.fixed, weigh=weigh, sizes=job.most_bytes > 0, taken=taken, goes_on=goes_on)
 
 
 def least_size(job: Search, settings: Settings) -> int:

@@ -18,11 +18,11 @@ from lstmtext.config import TASK_DEFAULTS
 from lstmtext.errors import UsageError
 from lstmtext.resolve import resolve_settings
 from lstmtext.sizes import least_bytes
+from lstmtext.tune.found import Found, verdict
 from lstmtext.tune.metric import lower_is_better
 from lstmtext.tune.space import Limits, defaults, smallest, suggested
 from lstmtext.tune.storage import open_storage
-from lstmtext.tune.study import Found, verdict
-from lstmtext.tune.trials import Span
+from lstmtext.tune.watcher import Span
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
 
@@ -82,7 +82,7 @@ def test_a_metric_that_does_not_exist_names_those_that_do(run_here, data, tmp_pa
 
 @pytest.mark.slow
 def test_bundles_above_the_size_do_not_count(run_here, data, tmp_path):
-    limited = ["--max-size", "1MB", "--trials", "40", "--budget", "20s"]
+    limited = ["--max-size", "1MB", "--trials", "40", "--budget", "40s"]
     done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "small", *TINY, *limited)
     assert done.code == 0, done.err
     bundle = load_bundle(tmp_path / "small")
@@ -104,7 +104,7 @@ def test_a_model_below_the_baseline_is_not_silent(run_here, tmp_path):
 
 def worker(folder: Path, data: Path, output: str, *more: str) -> subprocess.Popen[bytes]:
     words = ["tune", data / "entities.conll", "-o", folder / output, "--storage", f"sqlite:///{folder}/study.db"]
-    words += ["--set", "train.epochs=2", "--threads", "1", "-q", *more]
+    words += ["--encoder", "none", "--set", "train.epochs=2", "--threads", "1", "-q", *more]
     return subprocess.Popen([sys.executable, "-m", "lstmtext", *map(str, words)], stdout=subprocess.DEVNULL)
 
 

@@ -14,6 +14,7 @@ import pytest
 from lstmtext.tune import study as searching
 from lstmtext.tune import trials as running
 from lstmtext.tune import workers
+from lstmtext.tune.watcher import DEFAULT, Watcher
 from lstmtext.tune.workers import WORKER, Crew, is_gone, signature
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -75,7 +76,7 @@ def test_a_trial_that_nobody_signs_is_closed_after_a_while(tmp_path, monkeypatch
 
 def of_study(tmp_path) -> list[tuple[str, bool]]:
     study = optuna.load_study(study_name="best", storage=f"sqlite:///{tmp_path}/.searches/best/study.db")
-    return [(trial.state.name, bool(trial.user_attrs.get(running.DEFAULT))) for trial in study.trials]
+    return [(trial.state.name, bool(trial.user_attrs.get(DEFAULT))) for trial in study.trials]
 
 
 def die():
@@ -114,7 +115,7 @@ def test_defaults_that_two_workers_queued_are_tried_once(run_here, trainings, wo
     def queue_twice(job, study, metric, again):
         queue(job, study, metric, again)
         if len(study.trials) == 1:
-            study.enqueue_trial({}, user_attrs={running.DEFAULT: True})
+            study.enqueue_trial({}, user_attrs={DEFAULT: True})
 
     monkeypatch.setattr(searching, "_queue_default", queue_twice)
     assert run_here(*words, "--trials", "2").code == 0
@@ -135,6 +136,7 @@ def test_defaults_that_fail_are_tried_again_by_the_next_search_alone(run_here, t
 @pytest.mark.slow
 def test_a_search_that_is_killed_in_its_first_trial_begins_with_it_again(run_here, data, tmp_path):
     words = ["tune", data / "entities.conll", "-o", tmp_path / "best", "--threads", "1", "--set", "train.epochs=1"]
+    words += ["--encoder", "none"]
     killed = subprocess.Popen(
         [sys.executable, "-m", "lstmtext", *map(str, words), "--set", "train.patience=1000", "--budget", "300s"],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -166,6 +168,6 @@ def test_the_defaults_are_not_pruned(default):
         seconds=1.0, scores={"accuracy": 0.1}, report=SimpleNamespace(progress=0.5, stops=False)
     )
     trial = SimpleNamespace(report=lambda *_: None, should_prune=lambda: True, user_attrs={"default": default})
-    watcher = running._Watcher(trial, "accuracy", 1)
+    watcher = Watcher(trial, "accuracy", 1)
     with pytest.raises(optuna.TrialPruned) if not default else nullcontext():
         watcher.validated(validation)
