@@ -28,7 +28,7 @@ def copy(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "lstmtext", folder / "lstmtext", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "checkpoints" / "en", folder / "checkpoints" / "en")
-    for name in ("README.md", "en.py"):
+    for name in ("README.md", "en.py", "en_texts.py"):
         shutil.copy(ROOT / "checkpoints" / name, folder / "checkpoints")
     for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore"):
         shutil.copy(ROOT / name, folder)

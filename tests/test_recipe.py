@@ -5,6 +5,7 @@ import gzip
 import importlib.util
 import json
 import os
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -18,6 +19,7 @@ SOURCE = ROOT / "checkpoints" / "en.py"
 
 @pytest.fixture(scope="module")
 def recipe():
+    sys.path.insert(0, str(SOURCE.parent))  # as running it does
     spec = importlib.util.spec_from_file_location("recipe", SOURCE)
     made = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(made)
@@ -34,7 +36,7 @@ def recipe():
     ],
 )
 def test_plain_form_parts_words_clitics_and_marks(recipe, written, plain):
-    assert recipe.plain(written) == plain
+    assert recipe.en_texts.plain(written) == plain
 
 
 @pytest.mark.parametrize(
@@ -47,15 +49,15 @@ def test_plain_form_parts_words_clitics_and_marks(recipe, written, plain):
     ],
 )
 def test_natural_form_joins_them(recipe, written, natural):
-    assert recipe.natural(written) == natural
+    assert recipe.en_texts.natural(written) == natural
 
 
 def test_long_documents_come_in_pieces_of_whole_lines(recipe):
     text = "\n".join(f"line {number} " + "x" * (number % 300) for number in range(500))
-    made = list(recipe.pieces(text))
+    made = list(recipe.en_texts.pieces(text))
     assert "\n".join(made) == text
-    assert all(recipe.PIECE < len(piece) <= recipe.PIECE + 400 for piece in made[:-1])
-    assert list(recipe.pieces("short")) == ["short"]
+    assert all(recipe.en_texts.PIECE < len(piece) <= recipe.en_texts.PIECE + 400 for piece in made[:-1])
+    assert list(recipe.en_texts.pieces("short")) == ["short"]
 
 
 def test_the_card_keeps_what_people_wrote_and_has_the_scores_of_the_bundle(recipe, tmp_path):
@@ -87,6 +89,33 @@ def test_a_step_is_done_again_only_where_it_was_cut_short(recipe, tmp_path):
     (tmp_path / ".runs" / "lm").mkdir(parents=True)
     recipe.make(tmp_path / "lm", lambda: done.append("cut short"))
     assert done == ["new", "cut short"]
+
+
+def test_a_sentence_is_labelled_by_itself_and_by_its_review(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe.en_texts, "OWN_SENTENCES", 3)
+    (tmp_path / "heads").mkdir()
+    recipe.en_texts.write_rows(tmp_path / "heads" / "short.jsonl", [{"text": "short", "label": "negative"}])
+    said = [
+        {"review": review, "whole": whole, "text": text, "label": label, "probability": share}
+        for review, whole, text, label, share in [
+            (0, True, "a", "positive", 1.0), (1, True, "b", "negative", 1.0), (2, True, "c", "positive", 0.5),
+            (0, False, "so so", "negative", 0.55), (1, False, "as said", "negative", 0.9),
+            (2, False, "who knows", "positive", 0.6),
+            (2, False, "fine", "positive", 0.95), (1, False, "not sure", "positive", 0.78),
+            (2, False, "bad", "negative", 0.95),
+        ]
+    ]  # fmt: skip
+    recipe.en_texts.own_labels(tmp_path, map(json.dumps, said))
+    rows = [json.loads(line) for line in (tmp_path / "heads" / "own.jsonl").read_text().splitlines()]
+    found = {row["text"]: (row["label"], row["weight"]) for row in rows}
+    # 0.45 with odds of 0.78, 0.1 with 0.22, even ones, and two that lean nowhere
+    assert found == {
+        "short": ("negative", 1),
+        "so so": ("positive", 0.341),
+        "as said": ("negative", 0.657),
+        "fine": ("positive", 0.63),
+        "bad": ("negative", 0.63),
+    }
 
 
 @pytest.fixture
@@ -130,12 +159,16 @@ def _as_conllu(sentence):
 def test_the_recipe_makes_a_bundle_of_all_heads_and_its_card(recipe, small_data, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}")
     small = " --epochs 1 --budget 60s --set train.report=false"
-    monkeypatch.setattr(recipe, "HELD_OUT", 10)
-    monkeypatch.setattr(recipe, "EVERY", 5)
-    monkeypatch.setattr(recipe, "HELD_TEXTS", 12)
+    monkeypatch.setattr(recipe.en_texts, "HELD_OUT", 10)
+    monkeypatch.setattr(recipe.en_texts, "EVERY", 5)
+    monkeypatch.setattr(recipe.en_texts, "HELD_TEXTS", 12)
     monkeypatch.setattr(recipe, "LANGUAGE_MODEL", recipe.LANGUAGE_MODEL + small + " --set encoder.hidden_size=16")
     monkeypatch.setattr(recipe, "TOGETHER", recipe.TOGETHER + small)
-    monkeypatch.setattr(recipe, "ANEW", {head: words + small for head, words in recipe.ANEW.items()})
+    for heads in ("ANEW", "LAST"):
+        monkeypatch.setattr(recipe, heads, {head: words + small for head, words in getattr(recipe, heads).items()})
+    for step in ("OPINIONS", "CLASSES", "OWN"):
+        monkeypatch.setattr(recipe, step, getattr(recipe, step) + small)
+    monkeypatch.setattr(recipe, "SMALLER", {"sentiment": "300", "upos": "300"})
     recipe.main(small_data, tmp_path / "work")
     bundle = load_bundle(tmp_path / "work" / "en")
     assert set(bundle.info.heads) == {"sentiment", "upos", "ner", "lm"}
@@ -147,7 +180,7 @@ def test_the_recipe_makes_a_bundle_of_all_heads_and_its_card(recipe, small_data,
     assert f"{held['text']} Indeed." in read.split("\n\n")  # as it stands among those without labels
     alone = (tmp_path / "work" / "heads" / "lm.dev.txt").read_text(encoding="utf-8").strip().split("\n\n")
     assert len(alone) == 12
-    assert not {form for text in alone for form in (text, recipe.plain(text))} & set(read.split("\n\n"))
+    assert not {form for text in alone for form in (text, recipe.en_texts.plain(text))} & set(read.split("\n\n"))
     named = (tmp_path / "work" / "heads" / "ner.conll").read_text(encoding="utf-8")
     assert ("B-PER" in named, "B-person" in named) == (True, False)
     card = (tmp_path / "work" / "en" / "README.md").read_text(encoding="utf-8")
