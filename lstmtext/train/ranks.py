@@ -10,7 +10,7 @@ import secrets
 import signal
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -152,24 +152,31 @@ def joined_ranks() -> Iterator[Ranks]:
     if local < torch.cuda.device_count():
         torch.cuda.set_device(local)
     try:
-        launcher = _meet()
-        control = dist.new_group(backend="gloo", timeout=PATIENCE)
-        host = int(os.environ.get("GROUP_RANK", "0"))
-        ranks = Ranks(dist.get_rank(), size, local, host, control, launcher=launcher)
-        near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
-        with near or nullcontext():
-            yield replace(ranks, near=near)
+        with lost_peers_told(lambda: "start all again"):
+            launcher = _meet()
+            control = dist.new_group(backend="gloo", timeout=PATIENCE)
+            host = int(os.environ.get("GROUP_RANK", "0"))
+            ranks = Ranks(dist.get_rank(), size, local, host, control, launcher=launcher)
+            near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
+            with near or nullcontext():
+                yield replace(ranks, near=near)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+@contextmanager
+def lost_peers_told(way_on: Callable[[], str]) -> Iterator[None]:
+    """Raise UserError where another process of the training is gone; only then is asked how to go on."""
+    try:
+        yield
     except (RuntimeError, KeyboardInterrupt) as error:
         found = error if isinstance(error, RuntimeError) else error.__context__
         if not isinstance(found, RuntimeError) or not _lost(found):
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which the launcher ends all that are left: say why first
         place = f"rank {os.environ.get('RANK', '?')}"
-        hint = "start all again; --resume, or torchrun --max-restarts, goes on from the last checkpoint"
-        raise UserError(place, "another process of the training is gone", hint=hint) from error
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        raise UserError(place, "another process of the training is gone", hint=way_on()) from error
 
 
 def _meet() -> PrefixStore:

@@ -14,6 +14,7 @@ It holds private text, so only its owner may read it; a run that ends with its b
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ DESCRIPTION, FIXED, DATA, LOCK = "run.json", "fixed", "data", "lock"
 STEP = "step-"
 FORMAT = 3
 OWNER_ONLY = 0o700
+DYING_SECONDS = 2.0
+"""How long a process that is gone for its peers may still hold its lock."""
 
 
 class RunFolder:
@@ -97,6 +100,16 @@ class RunFolder:
     def can_go_on(folder: Path) -> bool:
         """Whether there is a checkpoint in a run's folder."""
         return any(folder.glob(STEP + "*"))
+
+    @classmethod
+    def remove_abandoned(cls, folder: Path) -> None:
+        """Remove the folder of a run whose process was killed before its first checkpoint."""
+        if cls.can_go_on(folder):
+            return
+        with suppress(OSError):  # it is gone already
+            if lock := _locked(folder, DYING_SECONDS):
+                with cls(folder, lock, made=True):
+                    pass
 
     def __enter__(self) -> "RunFolder":
         return self
@@ -205,11 +218,11 @@ def _names(output: Path) -> Iterator[Path]:
         number += 1
 
 
-def _locked(folder: Path) -> FileLock | None:
+def _locked(folder: Path, patience: float = 0.0) -> FileLock | None:
     """The lock of a folder, held; None where another process has it. The system drops it with the process."""
     lock = FileLock(folder / LOCK, mode=0o600)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
         return None
     return lock

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lstmtext.bundle import load_bundle
-from tests.train.test_ranks import ROOT, SMALL, children, free_port, process_of
+from tests.train.test_ranks import ROOT, SMALL, children, free_port, process_of, torchrun
 
 DATA = ROOT / "data" / "reviews.csv"
 PATIENCE = 120
@@ -60,3 +60,34 @@ def test_hosts_start_anew_together_where_a_process_of_one_is_killed(meeting, kil
     assert "another process of the training is gone" in "".join(said)
     training = load_bundle(tmp_path / "model").head()[1].training
     assert (training["epochs"], training["processes"]) == (12, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_where_a_process_is_killed_early_the_others_are_told_of_a_checkpoint_that_is_there(killed, tmp_path):
+    train = [DATA, "-o", tmp_path / "model", *SMALL, "--epochs", "20", "--set", "train.patience=20"]
+    run = tmp_path / ".runs" / "model"
+    with started(torchrun("-m", "lstmtext", "train", *train)) as process:
+        wait_for(process, run)
+        os.kill(process_of(killed, process.pid), signal.SIGKILL)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert f"rank {1 - killed}: another process of the training is gone; start all again with --resume {run};" in said
+    resumed = [sys.executable, "-m", "lstmtext", "train", "--resume", str(run), "-q"]
+    done = subprocess.run(resumed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_where_a_process_is_killed_before_a_checkpoint_the_others_say_so_and_nothing_is_left(killed, tmp_path):
+    train = [DATA, "-o", tmp_path / "model", *SMALL, "--epochs", "20", "--set", "checkpoint.seconds=0"]
+    run = tmp_path / ".runs" / "model"
+    with started(torchrun("-m", "lstmtext", "train", *train)) as process:
+        while process.poll() is None and not (run / "run.json").exists():
+            time.sleep(0.05)
+        os.kill(process_of(killed, process.pid), signal.SIGKILL)
+        _, said = process.communicate(timeout=PATIENCE)
+    gone = f"rank {1 - killed}: another process of the training is gone"
+    assert f"{gone}; there is no checkpoint yet: start all again from the beginning" in said
+    assert not list(tmp_path.iterdir())

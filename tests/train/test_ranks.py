@@ -172,7 +172,7 @@ def test_processes_started_anew_go_on_with_nothing_but_what_their_launcher_began
     process.wait()
     assert list(left.glob("step-*"))
     log = tmp_path / "log" / "steps.jsonl"
-    own = ["--seed", "5", "--epochs", "12", "--log-dir", log.parent]
+    own = ["--seed", "5", "--epochs", "12", "--log-dir", log.parent, "--set", "checkpoint.seconds=0"]
     command = torchrun("--max-restarts=1", "-m", "lstmtext", "train", *options, *own)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (log.exists() and log.read_text()):
