@@ -13,7 +13,7 @@ It holds private text, so only its owner may read it; a run that ends with its b
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lstmtext.errors import ModelError, UsageError, UserError
-from lstmtext.train.checkpoint import Snapshot, read_snapshot, write_snapshot
+from lstmtext.folders import to_disk
+from lstmtext.train.checkpoint import BrokenCheckpoint, Snapshot, read_snapshot, write_snapshot
 
 RUNS = ".runs"
 DESCRIPTION, FIXED, DATA, LOCK = "run.json", "fixed", "data", "lock"
@@ -139,6 +140,7 @@ class RunFolder:
         """Write what the run is."""
         fresh = self.folder / (DESCRIPTION + ".new")
         fresh.write_text(json.dumps({"format": FORMAT, **description}, indent=2), encoding="utf-8")
+        to_disk(fresh)
         fresh.replace(self.folder / DESCRIPTION)
 
     def description(self) -> dict[str, Any]:
@@ -174,12 +176,24 @@ class RunFolder:
         """Checkpoints, oldest first."""
         return sorted(self.folder.glob(STEP + "*"))
 
-    def latest(self) -> Snapshot:
-        """The last checkpoint. Raises UsageError where there is none, ModelError where it is broken."""
-        found = self.checkpoints()
-        if not found:
-            raise UsageError(self.folder, "no checkpoint yet", hint="train anew without --resume")
-        return read_snapshot(found[-1])
+    def latest(self, remark: Callable[[str], None]) -> Snapshot:
+        """The last whole checkpoint; broken ones after it are removed, as their steps are taken again.
+
+        Raises UsageError where there is none, ModelError where it cannot be read, or none is whole.
+        """
+        broken: dict[Path, BrokenCheckpoint] = {}
+        for folder in reversed(self.checkpoints()):
+            try:
+                snapshot = read_snapshot(folder)
+            except BrokenCheckpoint as error:
+                broken[folder] = error
+                continue
+            for later in broken:
+                remark(f"{later} is no whole checkpoint and is removed; {folder.name} is gone on from")
+                _remove(later)
+            return snapshot
+        none = UsageError(self.folder, "no checkpoint yet", hint="train anew without --resume")
+        raise next(iter(broken.values()), none)
 
     def finish(self) -> None:
         """The run has its bundle: nothing is left to go on from."""

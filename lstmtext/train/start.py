@@ -179,7 +179,7 @@ def _resume(
     log_dir: Path | None,
 ) -> Path:
     with _work(ranks, name, lambda: RunFolder.existing(name)) as (run, work):
-        held = (run.description(), run.latest(), run.fixed(), run.output) if run else None
+        held = (run.description(), run.latest(remark), run.fixed(), run.output) if run else None
         about, snapshot, fixed, output = ranks.from_first(held)
         before = EarlierRun.of(about, name)
         asked = before.request.data
