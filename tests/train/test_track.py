@@ -5,6 +5,7 @@ import csv
 import html
 import json
 import re
+import resource
 import shutil
 import subprocess
 from xml.etree import ElementTree
@@ -60,6 +61,20 @@ def test_a_resumed_log_drops_what_will_be_made_again_and_half_a_line(tmp_path):
     second.step({"step": 6})
     second.close()
     assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_full_disk_leaves_the_log_of_a_resumed_training(tmp_path):
+    first = JsonLines(tmp_path / "log", after=0)
+    for step in range(1, 9):
+        first.step({"step": step})
+    first.close()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        JsonLines(tmp_path / "log", after=5).close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5]
 
 
 @pytest.fixture(scope="module")
