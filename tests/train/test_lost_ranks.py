@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from torch.distributed import HashStore, PrefixStore
 
 from lstmtext.bundle import load_bundle
+from lstmtext.train.ranks import _name_of_start
 from tests.train.test_ranks import ROOT, SMALL, children, free_port, process_of, torchrun
 
 DATA = ROOT / "data" / "reviews.csv"
@@ -34,6 +37,20 @@ def wait_for(process: subprocess.Popen[str], run: Path) -> None:
     """Until a run has a checkpoint, or its launcher is gone."""
     while process.poll() is None and not list(run.glob("step-*")):
         time.sleep(0.05)
+
+
+def test_processes_that_start_anew_agree_on_a_name_whatever_those_before_left():
+    launcher = PrefixStore("launcher", HashStore())
+    launcher.set("start", "one whose processes were gone before they met")
+    names = set()
+    for _ in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            others = [pool.submit(_name_of_start, launcher, rank, 3) for rank in (2, 1)]
+            time.sleep(0.1)  # in which they find the name of an earlier start
+            found = {own.result(10) for own in (pool.submit(_name_of_start, launcher, 0, 3), *others)}
+        assert len(found) == 1
+        names |= found
+    assert len(names) == 3
 
 
 @pytest.mark.slow
