@@ -209,7 +209,7 @@ class CheckpointSettings:
     """What a training that is cut short can go on from."""
 
     seconds: float = bounded(300.0, 0.0, 1e9)
-    """Time between checkpoints; 0 writes none for time's sake."""
+    """Time between checkpoints, shorter at first where several processes train; 0 writes none for time's sake."""
     steps: int = bounded(0, 0, 1_000_000_000)
     """Steps between checkpoints; 0 writes none for steps' sake."""
     keep: int = bounded(2, 1, 1000)

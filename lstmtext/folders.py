@@ -43,6 +43,7 @@ def replacing(folder: Path, *, is_old: Callable[[Path], bool]) -> Iterator[Path]
     fresh = work_folder(folder)
     try:
         yield fresh
+        to_disk(fresh)
         _swap(fresh, folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -55,6 +56,30 @@ def work_folder(folder: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
     except OSError as error:
         raise UserError(folder, f"cannot be written: {error.strerror}", hint="use another -o/--output") from error
+
+
+def to_disk(place: Path) -> None:
+    """Wait until the disk has a file, or a folder with all in it. Raises OSError.
+
+    What is renamed before that may be empty, or in part, after a power failure.
+    """
+    if place.is_dir():
+        for path in place.iterdir():
+            to_disk(path)
+        names_to_disk(place)
+        return
+    with place.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def names_to_disk(folder: Path) -> None:
+    """Wait until the disk has what is renamed in a folder, where the system can do so: Windows opens no folders."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 @contextmanager
@@ -109,4 +134,5 @@ def _swap(fresh: Path, folder: Path) -> None:
         if old.exists():
             old.replace(folder)
         raise
+    names_to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)

@@ -142,6 +142,21 @@ def heed_interrupts() -> None:
 
 
 @pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> list[int | str]:
+    """The inode of each file and folder that the disk is made to have, in order, and where between them is renamed."""
+    events: list[int | str] = []
+    sync = os.fsync
+
+    def renaming(rename: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        return lambda old, new: (events.append("renamed"), rename(old, new))[1]
+
+    monkeypatch.setattr(os, "fsync", lambda file: (events.append(os.fstat(file).st_ino), sync(file))[1])
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(Path, name, renaming(getattr(Path, name)))
+    return events
+
+
+@pytest.fixture
 def start_process() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts the installed command and leaves it running; it is ended with the test."""
     started: list[subprocess.Popen[bytes]] = []

@@ -260,6 +260,14 @@ def test_the_new_folder_takes_the_place_of_the_old_one_only_at_the_end(copy):
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
+def test_the_disk_has_a_new_folder_before_the_old_one_goes(copy, on_disk):
+    with replacing(copy, is_old=lambda folder: True) as fresh:
+        (fresh / "below").mkdir()
+        (fresh / "below" / "new").write_text("new")
+    written = [copy / "below" / "new", copy / "below", copy]
+    assert on_disk == [*(path.stat().st_ino for path in written), "renamed", "renamed", copy.parent.stat().st_ino]
+
+
 def test_a_folder_of_something_else_is_never_replaced(classify_bundle, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")

@@ -10,8 +10,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from lstmtext.errors import ModelError
-from lstmtext.folders import work_folder
+from lstmtext.errors import ModelError, reason
+from lstmtext.folders import names_to_disk, to_disk, work_folder
 
 FORMAT = 1
 FACTS, TENSORS = "facts.json", "tensors.safetensors"
@@ -25,6 +25,10 @@ class Snapshot:
     facts: dict[str, Any]
 
 
+class BrokenCheckpoint(ModelError):
+    """A checkpoint that a crash of the machine, or another hand, left without all that it was."""
+
+
 def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
     """Write a checkpoint beside its place and rename it there. Raises OSError; what stood there before then stays."""
     fresh = work_folder(folder)
@@ -35,19 +39,25 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
             raise OSError(str(error)) from error
         content = json.dumps({"format": FORMAT, **snapshot.facts})
         (fresh / FACTS).write_text(content, encoding="utf-8")
+        to_disk(fresh)
         fresh.rename(folder)
+        names_to_disk(folder.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
 def read_snapshot(folder: Path) -> Snapshot:
-    """Read a checkpoint. Raises ModelError for one that is broken or of another version."""
+    """Read a checkpoint. Raises BrokenCheckpoint for one that is broken, ModelError for one of another version."""
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         tensors = load_file(str(folder / TENSORS))
         version = facts.pop("format")
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
-        raise ModelError(folder, f"is no whole checkpoint: {error}", hint="remove it to go on from the last") from error
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise BrokenCheckpoint(
+            folder, f"is no whole checkpoint: {error}", hint="train anew without --resume"
+        ) from error
+    except OSError as error:
+        raise ModelError(folder, f"cannot be read: {reason(error)}") from error
     if version != FORMAT:
         raise ModelError(folder, f"format {version}", expected=f"format {FORMAT}", hint="train anew without --resume")
     return Snapshot(tensors, facts)

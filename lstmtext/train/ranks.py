@@ -6,9 +6,11 @@ What all must decide alike (when to stop, how much time is spent) goes through t
 """
 
 import os
+import secrets
 import signal
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,6 +28,8 @@ from lstmtext.train.one_host import OneHost, PeerLost
 Value = TypeVar("Value")
 PATIENCE = timedelta(days=1)
 """How long ranks wait while another encodes data or validates; one that is gone is found out at once."""
+BETWEEN_LOOKS = 0.05
+"""Seconds between two looks at whether all have started."""
 ONE_BUCKET = 1 << 20
 """Mebibytes of gradients that are exchanged at once, where nothing is gained by beginning early: all of them."""
 
@@ -153,38 +157,65 @@ def joined_ranks() -> Iterator[Ranks]:
     if local < torch.cuda.device_count():
         torch.cuda.set_device(local)
     try:
-        launcher = _meet()
-        control = dist.new_group(backend="gloo", timeout=PATIENCE)
-        host = int(os.environ.get("GROUP_RANK", "0"))
-        ranks = Ranks(dist.get_rank(), size, local, host, control, launcher=launcher)
-        near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
-        with near or nullcontext():
-            yield replace(ranks, near=near)
+        with lost_peers_told(lambda: "start all again"):
+            launcher = _meet()
+            control = dist.new_group(backend="gloo", timeout=PATIENCE)
+            host = int(os.environ.get("GROUP_RANK", "0"))
+            ranks = Ranks(dist.get_rank(), size, local, host, control, launcher=launcher)
+            near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
+            with near or nullcontext():
+                yield replace(ranks, near=near)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+@contextmanager
+def lost_peers_told(way_on: Callable[[], str]) -> Iterator[None]:
+    """Raise UserError where another process of the training is gone; only then is asked how to go on."""
+    try:
+        yield
     except (RuntimeError, KeyboardInterrupt) as error:
         found = error if isinstance(error, RuntimeError) else error.__context__
         if not isinstance(found, RuntimeError) or not _lost(found):
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which the launcher ends all that are left: say why first
         place = f"rank {os.environ.get('RANK', '?')}"
-        hint = "start all again; --resume, or torchrun --max-restarts, goes on from the last checkpoint"
-        raise UserError(place, "another process of the training is gone", hint=hint) from error
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        raise UserError(place, "another process of the training is gone", hint=way_on()) from error
 
 
 def _meet() -> PrefixStore:
     """Join the group of all ranks; what to remember things in.
 
-    On one host, processes that start anew find the addresses of the dead ones in the launcher's store (PyTorch issue
-    135712), so each start has names of its own there.
+    Processes that start anew find the addresses of the dead ones in the launcher's store (PyTorch issue 135712), so
+    each start has a name of its own there.
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     store, rank, size = next(rendezvous("env://"))
-    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    own = f"start {restarts}" if _on_one_host() else "group"  # hosts may have been started anew unequally often
-    dist.init_process_group(backend, store=PrefixStore(own, store), rank=rank, world_size=size)
-    return PrefixStore("lstmtext", store)
+    launcher = PrefixStore("lstmtext", store)
+    start = _name_of_start(launcher, rank, size)
+    dist.init_process_group(backend, store=PrefixStore(start, store), rank=rank, world_size=size)
+    return launcher
+
+
+def _name_of_start(launcher: PrefixStore, rank: int, size: int) -> str:
+    """A name that these processes share, and none of an earlier start, though what those left is in the store still.
+
+    Nothing of the launcher's will do: its port stays, and each host counts its own restarts. So the first process makes
+    a name up, and confirms it to each other one, which knows its own answer by a word that none had before.
+    """
+    own = secrets.token_hex(8)
+    if rank == 0:
+        launcher.set("start", own)
+        words = [launcher.get(f"{own} {other}").decode() for other in range(1, size)]
+        launcher.set(f"{own} confirmed", " ".join(words))
+        return own
+    while True:
+        start = launcher.get("start").decode()
+        launcher.set(f"{start} {rank}", own)
+        if launcher.check([f"{start} confirmed"]) and own in launcher.get(f"{start} confirmed").decode().split():
+            return str(start)
+        time.sleep(BETWEEN_LOOKS)
 
 
 def _on_one_host() -> bool:

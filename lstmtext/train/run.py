@@ -199,6 +199,11 @@ def _look(job: TrainJob, course: Course, precision: str, report: StepReport, lis
     )
 
 
+FIRST_SECONDS = 2.0
+"""Until the first checkpoint of several processes, any of which may be killed. The time between two then doubles up to
+`checkpoint.seconds`, so that no more is lost than was kept."""
+
+
 class _Keeper:
     """Writes a checkpoint where one is due; a disk that is full ends no training."""
 
@@ -210,7 +215,8 @@ class _Keeper:
     def is_due(self, report: StepReport) -> bool:
         """Whether a checkpoint is wanted after this step; all ranks say the same."""
         own = self._settings
-        late = own.seconds > 0 and self._course.position.seconds - self._last >= own.seconds
+        between = own.seconds if self._ranks.size == 1 else min(own.seconds, max(FIRST_SECONDS, self._last))
+        late = own.seconds > 0 and self._course.position.seconds - self._last >= between
         return late or bool(own.steps and report.step % own.steps == 0)
 
     def save(self, report: StepReport) -> None:

@@ -13,20 +13,24 @@ It holds private text, so only its owner may read it; a run that ends with its b
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from lstmtext.errors import ModelError, UsageError, UserError
-from lstmtext.train.checkpoint import Snapshot, read_snapshot, write_snapshot
+from lstmtext.folders import to_disk
+from lstmtext.train.checkpoint import BrokenCheckpoint, Snapshot, read_snapshot, write_snapshot
 
 RUNS = ".runs"
 DESCRIPTION, FIXED, DATA, LOCK = "run.json", "fixed", "data", "lock"
 STEP = "step-"
 FORMAT = 3
 OWNER_ONLY = 0o700
+DYING_SECONDS = 2.0
+"""How long a process that is gone for its peers may still hold its lock."""
 
 
 class RunFolder:
@@ -98,6 +102,16 @@ class RunFolder:
         """Whether there is a checkpoint in a run's folder."""
         return any(folder.glob(STEP + "*"))
 
+    @classmethod
+    def remove_abandoned(cls, folder: Path) -> None:
+        """Remove the folder of a run whose process was killed before its first checkpoint."""
+        if cls.can_go_on(folder):
+            return
+        with suppress(OSError):  # it is gone already
+            if lock := _locked(folder, DYING_SECONDS):
+                with cls(folder, lock, made=True):
+                    pass
+
     def __enter__(self) -> "RunFolder":
         return self
 
@@ -126,6 +140,7 @@ class RunFolder:
         """Write what the run is."""
         fresh = self.folder / (DESCRIPTION + ".new")
         fresh.write_text(json.dumps({"format": FORMAT, **description}, indent=2), encoding="utf-8")
+        to_disk(fresh)
         fresh.replace(self.folder / DESCRIPTION)
 
     def description(self) -> dict[str, Any]:
@@ -161,12 +176,24 @@ class RunFolder:
         """Checkpoints, oldest first."""
         return sorted(self.folder.glob(STEP + "*"))
 
-    def latest(self) -> Snapshot:
-        """The last checkpoint. Raises UsageError where there is none, ModelError where it is broken."""
-        found = self.checkpoints()
-        if not found:
-            raise UsageError(self.folder, "no checkpoint yet", hint="train anew without --resume")
-        return read_snapshot(found[-1])
+    def latest(self, remark: Callable[[str], None]) -> Snapshot:
+        """The last whole checkpoint; broken ones after it are removed, as their steps are taken again.
+
+        Raises UsageError where there is none, ModelError where it cannot be read, or none is whole.
+        """
+        broken: dict[Path, BrokenCheckpoint] = {}
+        for folder in reversed(self.checkpoints()):
+            try:
+                snapshot = read_snapshot(folder)
+            except BrokenCheckpoint as error:
+                broken[folder] = error
+                continue
+            for later in broken:
+                remark(f"{later} is no whole checkpoint and is removed; {folder.name} is gone on from")
+                _remove(later)
+            return snapshot
+        none = UsageError(self.folder, "no checkpoint yet", hint="train anew without --resume")
+        raise next(iter(broken.values()), none)
 
     def finish(self) -> None:
         """The run has its bundle: nothing is left to go on from."""
@@ -205,11 +232,11 @@ def _names(output: Path) -> Iterator[Path]:
         number += 1
 
 
-def _locked(folder: Path) -> FileLock | None:
+def _locked(folder: Path, patience: float = 0.0) -> FileLock | None:
     """The lock of a folder, held; None where another process has it. The system drops it with the process."""
     lock = FileLock(folder / LOCK, mode=0o600)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except Timeout:
         return None
     return lock

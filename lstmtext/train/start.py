@@ -29,7 +29,11 @@ from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
+<<<<<<< HEAD
 from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, started_processes
+=======
+from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, lost_peers_told
+>>>>>>> ranks
 from lstmtext.train.report import Section, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train
@@ -185,7 +189,7 @@ def _resume(
     log_dir: Path | None,
 ) -> Path:
     with _work(ranks, name, lambda: RunFolder.existing(name)) as (run, work):
-        held = (run.description(), run.latest(), run.fixed(), run.output) if run else None
+        held = (run.description(), run.latest(remark), run.fixed(), run.output) if run else None
         about, snapshot, fixed, output = ranks.from_first(held)
         before = EarlierRun.of(about, name)
         asked = before.request.data
@@ -269,6 +273,18 @@ def _renew_report(path: Path, job: TrainJob, info: BundleInfo) -> None:
 def _work(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
     """The run's folder, which the first rank alone has, and a folder for encoded data, which the first of a host makes.
 
+    Raises UserError where another process of the training is gone.
+    """
+    with _folders(ranks, beside, open_run) as (run, work):
+        folder = ranks.from_first(run.folder if run else None)
+        with lost_peers_told(partial(_way_on, ranks, folder)):
+            yield run, work
+
+
+@contextmanager
+def _folders(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
+    """Both folders of `_work`.
+
     The others of a host are given a place where they write nothing, so that none that is killed leaves a folder.
     """
     if ranks.first:
@@ -283,3 +299,16 @@ def _work(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iter
         yield None, work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _way_on(ranks: Ranks, folder: Path) -> str:
+    """How to go on where a process is gone; if that is the first, what it leaves in vain is removed on its host."""
+    if ranks.host:
+        return f"start all again, with --resume {folder} if a checkpoint is there on the first host"
+    if not ranks.first:
+        RunFolder.remove_abandoned(folder)
+    if RunFolder.can_go_on(folder):
+        return (
+            f"start all again with --resume {folder}; it, or torchrun --max-restarts, goes on from the last checkpoint"
+        )
+    return "there is no checkpoint yet: start all again from the beginning"

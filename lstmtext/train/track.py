@@ -6,6 +6,7 @@ Losses are read in groups, as reading one waits for the device.
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -38,12 +39,15 @@ class Sink(Protocol):
 
 
 class JsonLines:
-    """Records as lines of a file; those that a resumed training will make again are cut off first."""
+    """Records as lines of a file; those that a resumed training will make again are cut off first.
+
+    They are cut off in place, which a full disk allows.
+    """
 
     def __init__(self, path: Path, *, after: int) -> None:
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= after]
-        path.write_text("".join(kept), encoding="utf-8")
-        self._stream = path.open("a", encoding="utf-8", buffering=1)
+        kept = takewhile(lambda line: json.loads(line)["step"] <= after, _lines(path))
+        self._stream = path.open("a", encoding="utf-8", newline="\n", buffering=1)
+        self._stream.truncate(sum(len(line.encode()) for line in kept))
 
     def step(self, record: dict[str, Any]) -> None:
         """See `Sink`."""

@@ -63,13 +63,16 @@ def losses(task: str, processes: int, *settings: str) -> list[float]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def losses_of_two_hosts(task: str, *settings: str) -> list[float]:
-    """Two launchers stand for two hosts, so that the ranks exchange through the network."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+def losses_of_two_hosts(task: str, *settings: str) -> list[float]:
+    """Two launchers stand for two hosts, so that the ranks exchange through the network."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
-    meeting = ["--master-addr=127.0.0.1", f"--master-port={port}"]
+    meeting = ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
     words = ["-m", "tests.train.rank_losses", task, *settings]
     commands = [[*launch, *meeting, f"--node-rank={host}", *words] for host in range(2)]
     with ExitStack() as stack:
@@ -144,7 +147,7 @@ def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoin
     run = tmp_path / ".runs" / "model"
     while process.poll() is None and not list(run.glob("step-*")):
         time.sleep(0.05)
-    os.kill(second_of(process.pid), signal.SIGKILL)
+    os.kill(process_of(1, process.pid), signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     assert "lstmtext: rank 0: another process of the training is gone" in said, said
     assert (process.returncode == 0) == bool(restarts), said
@@ -169,12 +172,12 @@ def test_processes_started_anew_go_on_with_nothing_but_what_their_launcher_began
     process.wait()
     assert list(left.glob("step-*"))
     log = tmp_path / "log" / "steps.jsonl"
-    own = ["--seed", "5", "--epochs", "12", "--log-dir", log.parent]
+    own = ["--seed", "5", "--epochs", "12", "--log-dir", log.parent, "--set", "checkpoint.seconds=0"]
     command = torchrun("--max-restarts=1", "-m", "lstmtext", "train", *options, *own)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (log.exists() and log.read_text()):
         time.sleep(0.05)
-    os.kill(second_of(process.pid), signal.SIGKILL)
+    os.kill(process_of(1, process.pid), signal.SIGKILL)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "another process of the training is gone" in said
@@ -187,12 +190,17 @@ def test_processes_started_anew_go_on_with_nothing_but_what_their_launcher_began
     assert hidden == {".runs"}
 
 
-def second_of(launcher: int) -> int:
-    """The process id of rank 1 among the children of torchrun."""
-    for child in Path(f"/proc/{launcher}/task/{launcher}/children").read_text().split():
-        if b"\0RANK=1\0" in Path(f"/proc/{child}/environ").read_bytes():
-            return int(child)
-    raise AssertionError("no rank 1")
+def children(launcher: int) -> list[int]:
+    listed = Path(f"/proc/{launcher}/task/{launcher}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
+
+
+def process_of(rank: int, *launchers: int) -> int:
+    """The process id of a rank among the children of torchrun, of whichever host."""
+    for child in (child for launcher in launchers for child in children(launcher)):
+        if f"\0RANK={rank}\0".encode() in Path(f"/proc/{child}/environ").read_bytes():
+            return child
+    raise AssertionError(f"no rank {rank}")
 
 
 @pytest.mark.slow

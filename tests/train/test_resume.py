@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from lstmtext.bundle import load_bundle
+from lstmtext.errors import ModelError
 from lstmtext.train import run as training
 from lstmtext.train import saving
 from lstmtext.train.checkpoint import FACTS, TENSORS, Snapshot, read_snapshot, write_snapshot
@@ -323,13 +324,50 @@ def test_no_run_there_names_those_that_are(place, train_here):
         assert ".runs/model" in answer.err
 
 
-def test_a_broken_checkpoint_is_one_line(place, train_here):
-    last = max((place / ".runs" / "model").glob("step-*"))
-    (last / TENSORS).write_bytes(b"torn")
+def test_checkpoints_that_are_all_broken_are_one_line(place, train_here):
+    for folder in (place / ".runs" / "model").glob("step-*"):
+        (folder / TENSORS).write_bytes(b"torn")
     answer = train_here("--resume", "model")
     assert answer.code == 4
     assert "is no whole checkpoint" in answer.err
     assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(("name", "content"), [(TENSORS, b"torn"), (FACTS, b"\0\0")])
+def test_a_broken_checkpoint_is_told_of_and_the_one_before_it_gone_on_from(name, content, place, train_here):
+    whole = max((place / ".runs" / "model").glob("step-*"))
+    torn = Path(shutil.copytree(whole, whole.with_name("step-000099999")))
+    (torn / name).write_bytes(content)
+    answer = train_here("--resume", "model", "--force", "--epochs", "4")
+    assert answer.code == 0, answer.err
+    said = [line for line in answer.err.splitlines() if "whole checkpoint" in line]
+    removed = ".runs/model/step-000099999 is no whole checkpoint and is removed"
+    assert said == [f"lstmtext: {removed}; {whole.name} is gone on from"]
+
+
+def test_the_steps_of_a_broken_checkpoint_are_written_again(tmp_path):
+    remarks: list[str] = []
+    with RunFolder.new(tmp_path / "model") as folder:
+        for step in (1, 2, 3):
+            folder.save(Snapshot({"a": torch.full((2,), float(step))}, {"position": {"step": step}}), keep=3)
+        for torn in folder.checkpoints()[1:]:
+            (torn / TENSORS).write_bytes(b"torn")
+        assert folder.latest(remarks.append).tensors["a"].tolist() == [1.0, 1.0]
+        assert [remark.split(" ")[0][-1] for remark in remarks] == ["3", "2"]
+        folder.save(Snapshot({"a": torch.zeros(2)}, {"position": {"step": 2}}), keep=1)
+        assert folder.latest(remarks.append).tensors["a"].tolist() == [0.0, 0.0]
+    assert len(remarks) == 2
+
+
+def test_a_checkpoint_of_another_version_is_not_passed_over(tmp_path):
+    with RunFolder.new(tmp_path / "model") as folder:
+        for step in (1, 2):
+            folder.save(Snapshot({"a": torch.ones(2)}, {"position": {"step": step}}), keep=2)
+        facts = folder.checkpoints()[1] / FACTS
+        facts.write_text(json.dumps({**json.loads(facts.read_text()), "format": 99}))
+        with pytest.raises(ModelError, match="format 99"):
+            folder.latest(pytest.fail)
+        assert len(folder.checkpoints()) == 2
 
 
 def test_a_new_training_leaves_the_run_alone_and_names_it(place, train_here):
@@ -441,8 +479,16 @@ def test_a_checkpoint_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space"):
             folder.save(Snapshot({"a": torch.zeros(2)}, {"position": {"step": 2}}), keep=1)
         assert [path.name for path in folder.checkpoints()] == ["step-000000001"]
-        assert folder.latest().tensors["a"].tolist() == [1.0, 1.0]
+        assert folder.latest(pytest.fail).tensors["a"].tolist() == [1.0, 1.0]
     assert sorted(path.name for path in folder.folder.iterdir()) == ["lock", "step-000000001"]
+
+
+def test_the_disk_has_a_checkpoint_before_it_has_its_name(tmp_path, on_disk):
+    with RunFolder.new(tmp_path / "model") as folder:
+        folder.save(Snapshot({"a": torch.ones(2)}, {"position": {"step": 1}}), keep=1)
+        (written,) = folder.checkpoints()
+        assert set(on_disk[:3]) == {path.stat().st_ino for path in (written, written / FACTS, written / TENSORS)}
+        assert on_disk[3:] == ["renamed", folder.folder.stat().st_ino]
 
 
 def test_checkpoints_beyond_the_last_ones_go(tmp_path):

@@ -5,7 +5,13 @@ import csv
 import html
 import json
 import re
+<<<<<<< HEAD
 import sys
+=======
+import resource
+import shutil
+import subprocess
+>>>>>>> ranks
 from xml.etree import ElementTree
 
 import pytest
@@ -59,10 +65,25 @@ def test_a_resumed_log_drops_what_will_be_made_again_and_half_a_line(tmp_path):
     assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5, 6]
 
 
+<<<<<<< HEAD
 def facts_of(page: str) -> dict[str, str]:
     """The facts that a report ends with."""
     cells = [html.unescape(cell) for cell in re.findall(r'<td class="text">([^<]*)</td>', page.rpartition("<h2>")[2])]
     return dict(zip(cells[::2], cells[1::2], strict=True))
+=======
+def test_a_full_disk_leaves_the_log_of_a_resumed_training(tmp_path):
+    first = JsonLines(tmp_path / "log", after=0)
+    for step in range(1, 9):
+        first.step({"step": step})
+    first.close()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        JsonLines(tmp_path / "log", after=5).close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5]
+>>>>>>> ranks
 
 
 @pytest.fixture(scope="module")
