@@ -29,11 +29,7 @@ from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
-<<<<<<< HEAD
-from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, started_processes
-=======
-from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, lost_peers_told
->>>>>>> ranks
+from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, lost_peers_told, started_processes
 from lstmtext.train.report import Section, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train

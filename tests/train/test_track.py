@@ -5,13 +5,8 @@ import csv
 import html
 import json
 import re
-<<<<<<< HEAD
-import sys
-=======
 import resource
-import shutil
-import subprocess
->>>>>>> ranks
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -65,12 +60,12 @@ def test_a_resumed_log_drops_what_will_be_made_again_and_half_a_line(tmp_path):
     assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5, 6]
 
 
-<<<<<<< HEAD
 def facts_of(page: str) -> dict[str, str]:
     """The facts that a report ends with."""
     cells = [html.unescape(cell) for cell in re.findall(r'<td class="text">([^<]*)</td>', page.rpartition("<h2>")[2])]
     return dict(zip(cells[::2], cells[1::2], strict=True))
-=======
+
+
 def test_a_full_disk_leaves_the_log_of_a_resumed_training(tmp_path):
     first = JsonLines(tmp_path / "log", after=0)
     for step in range(1, 9):
@@ -83,7 +78,6 @@ def test_a_full_disk_leaves_the_log_of_a_resumed_training(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [record["step"] for record in read_log(tmp_path / "log")] == [1, 2, 3, 4, 5]
->>>>>>> ranks
 
 
 @pytest.fixture(scope="module")
