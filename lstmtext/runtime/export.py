@@ -112,7 +112,7 @@ def precision_of(runtime: Mapping[str, object]) -> Precision:
 def _told(runtime: Mapping[str, object], precision: Precision) -> dict[str, object]:
     """What a bundle says of a graph that was made anew, with what int8 was measured to cost as the training ended."""
     said = {name: own for name, own in runtime.items() if name != UNMEASURED}
-    unknown = {UNMEASURED: "not measured, as the training ended in float32"}
+    unknown = {UNMEASURED: "not measured"}
     return {**said, "precision": precision} | (unknown if precision == "int8" and said.keys() <= {"precision"} else {})
 
 
