@@ -35,8 +35,8 @@ def export(
     r"""Make the graph that a bundle runs on anew, from its weights.
 
     int8 is faster and smaller; `lstmtext info` shows what it cost when the bundle was trained. --rows makes a bundle
-    smaller for good, of the heads that --head names or of all: evaluate shows what that cost. Of a tagger, weights and
-    graph shrink, of a classifier the weights alone. --drop makes room for a head that `train --add-to` trains anew.
+    smaller for good, weights and graph, of the heads that --head names or of all: evaluate shows what that cost.
+    --drop makes room for a head that `train --add-to` trains anew.
 
     \b
     lstmtext export -m checkpoints/reviews --precision float32

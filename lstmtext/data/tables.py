@@ -19,7 +19,7 @@ from lstmtext.errors import DataError
 Row = Mapping[str, object]
 MOST_NESTED = 200
 """Lists and objects in each other: far below what Python's stack bears, which differs from thread to thread."""
-_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]')
+_BRACKET_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{\]}]')
 
 
 class _CsvRows(Protocol):
@@ -77,7 +77,7 @@ def load_json(line: str) -> Any:  # noqa: ANN401  # whatever JSON can hold
     """
     if line.count("[") + line.count("{") > MOST_NESTED and _nesting(line) > MOST_NESTED:
         raise ValueError(f"is nested more than {MOST_NESTED} deep")
-    value = json.loads(line, parse_float=_finite)
+    value = json.loads(line, parse_float=_finite, parse_constant=_finite)
     if "\\ud" not in line and "\\uD" not in line:
         return value
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
@@ -91,8 +91,8 @@ def _nesting(line: str) -> int:
 
 def _finite(number: str) -> float:
     value = float(number)
-    if math.isinf(value):
-        raise ValueError(f"{number} is too large a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number of JSON's, or too large")
     return value
 
 

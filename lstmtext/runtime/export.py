@@ -92,9 +92,10 @@ def export_bundle(
         made = precision or precision_of(own.runtime)
         described[name] = replace(own, runtime=_told(own.runtime, made))
         if rows and name in rows:
-            arrays, before = pruned(arrays, rows[name]), filled_rows(arrays)
-            said.append(f"{filled_rows(arrays):,} of {before:,} rows of {name} kept")
-            if filled_rows(arrays) < before:
+            fewer, before = pruned(arrays, rows[name]), filled_rows(arrays)
+            said.append(f"{filled_rows(fewer):,} of {before:,} rows of {name} kept")
+            if filled_rows(fewer) < before:
+                arrays = fewer
                 part = Part.of(arrays, None, own.settings.export.weights)
                 described[name] = _after_pruning(described[name], before, arrays)
         graph = export_head(own.task, described[name].settings, encoder, arrays, precision=made)

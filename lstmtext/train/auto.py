@@ -27,7 +27,7 @@ from lstmtext.train.transfer import with_encoder
 
 AUTO = "auto"
 LOOKED_AT, LOOKED_THROUGH = 200, 10_000
-"""Texts, or pieces of running text, whose tokens are counted, and those of each source that they are drawn from."""
+"""Texts, or pieces of running text, whose tokens are counted, and those that they are drawn from."""
 LEAST_SHARE = 0.7
 """Of the bytes a token that the shipped tokenizer has on its own language. Measured: tweets 0.74, Shakespeare
 0.84, sentences of reviews 1.04; but Python 0.66, German 0.57, JSON 0.39."""
@@ -116,7 +116,8 @@ def _data_of(request: TrainRequest) -> list[DataRequest]:
 def _texts(plan: DataPlan) -> list[str]:
     """Training texts of a plan, as they would be tokenized: a sample of those at the beginning of every source."""
     each, draw = max(1, LOOKED_AT // len(plan.train)), random.Random(0)
-    read = (list(islice(_read(source, plan), LOOKED_THROUGH)) for source in plan.train)
+    most = max(each, LOOKED_THROUGH // len(plan.train))
+    read = (list(islice(_read(source, plan), most)) for source in plan.train)
     return [text for texts in read for text in draw.sample(texts, min(each, len(texts)))]
 
 

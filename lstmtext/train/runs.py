@@ -27,7 +27,7 @@ from lstmtext.train.checkpoint import BrokenCheckpoint, Snapshot, read_snapshot,
 RUNS = ".runs"
 DESCRIPTION, FIXED, DATA, LOCK = "run.json", "fixed", "data", "lock"
 STEP = "step-"
-FORMAT = 3
+FORMAT = 4
 OWNER_ONLY = 0o700
 DYING_SECONDS = 2.0
 """How long a process that is gone for its peers may still hold its lock."""

@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -273,7 +273,7 @@ def _work(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iter
     """
     with _folders(ranks, beside, open_run) as (run, work):
         folder = ranks.from_first(run.folder if run else None)
-        with lost_peers_told(partial(_way_on, ranks, folder)):
+        with lost_peers_told(partial(_way_on, ranks, folder)) if ranks.size > 1 else nullcontext():
             yield run, work
 
 

@@ -1,5 +1,6 @@
 """The time of a search: what is left of its budget, and what trials take besides their training."""
 
+import math
 import time
 from collections.abc import Callable
 from statistics import median
@@ -43,9 +44,11 @@ class Clock:
         return time.monotonic() + share * max(0.0, self.left())
 
     def for_training(self, size: int = 0) -> float:
-        """Seconds that a trial of a size, one at least like those before, may train; 0 where it is not worth while."""
+        """Seconds that a trial of a size may train, by how those nearest in size ended; 0 is not worth while."""
         left = self.left()
-        ending = max((own * max(1.0, size / known) for own, known in self._endings), default=0.0)
+        near = min((abs(math.log(max(1, size) / known)) for _, known in self._endings), default=0.0)
+        alike = [end for end in self._endings if not size or abs(math.log(size / end[1])) <= near]
+        ending = max((own * max(1.0, size / known) for own, known in alike), default=0.0)
         seconds = left - (SAFE * ending if self._endings else FIRST_ENDING * left)
         least = max(LEAST_OF_TRIAL * median(self._seconds or [0.0]), SAFE * max(self._set_ups))
         return min(seconds, self._budget * MOST_OF_BUDGET) if seconds > least else 0.0

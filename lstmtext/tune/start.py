@@ -8,6 +8,7 @@ from lstmtext.bundle import load_bundle
 from lstmtext.errors import UsageError
 from lstmtext.shipped import shipped_bundle
 from lstmtext.sizes import least_bytes
+from lstmtext.tasks import TASKS
 from lstmtext.train.auto import AUTO, with_start
 from lstmtext.train.job import FROM_SCRATCH, TrainRequest
 from lstmtext.train.ranks import ALONE
@@ -37,6 +38,8 @@ def with_start_within(
 
 def _least_with(place: Path, choose: ChooseSettings, request: TrainRequest) -> int:
     """Bytes that a bundle has at least with the encoder of another, for whatever task."""
-    info = load_bundle(place).info
-    settings = replace(choose(request.data.task or "generate"), encoder=info.encoder)
-    return least_bytes(settings, info.vocabulary_size, reads_encoder=False)
+    bundle, task = load_bundle(place), request.data.task
+    settings = replace(choose(task or "generate"), encoder=bundle.info.encoder)
+    reads = task is None or TASKS[task].reads_encoder
+    tokenizer = len(bundle.tokenizer.to_json().encode())
+    return tokenizer + least_bytes(settings, bundle.info.vocabulary_size, reads_encoder=reads)

@@ -78,6 +78,10 @@ class NotTried(Exception):
     """A trial that was not begun: another one tries the same, or no time is left."""
 
 
+MOST_TOO_LARGE = 8
+"""Suggestions in a row that would take longer than is left, after which a search ends."""
+
+
 class Trials:
     """Runs trials."""
 
@@ -85,12 +89,12 @@ class Trials:
         self._job, self._metric, self._study, self._clock, self._remark = job, metric, study, clock, remark
         self.began = 0
         """How many trainings were begun."""
-        self._full = False
-        """Whether the last trial was too large for the time."""
+        self._too_large = 0
+        """How many suggestions in a row were too large for the time."""
 
     def has_time(self) -> bool:
         """Whether one more trial is worth beginning."""
-        if self._full or (self._job.trials and self.began >= self._job.trials):
+        if self._too_large >= MOST_TOO_LARGE or (self._job.trials and self.began >= self._job.trials):
             return False
         return self._clock.for_training() > 0
 
@@ -107,8 +111,9 @@ class Trials:
             raise pruned()
         most = self._clock.for_training(least)
         if not most:
-            self._full = True
+            self._too_large += 1
             raise NotTried
+        self._too_large = 0
         settings = changed_settings(settings, flags={"train.budget": most})
         self.began += 1
         output = job.folder / f"trial-{trial.number}"

@@ -177,6 +177,17 @@ def test_n_grams_that_are_left_out_are_as_if_never_learned_and_the_rest_goes_on(
     assert len(load_bundle(tmp_path / "on").head_arrays("labels")["bypass.keys_N"]) > 101
 
 
+@pytest.mark.parametrize("rows", [500, 1023])
+def test_more_rows_than_are_filled_change_nothing(run_here, wide, tmp_path, rows):
+    copy = shutil.copytree(wide, tmp_path / "copy")
+    words = ["export", "-m", copy, "--precision", "int8", "--head", "labels", "-q", "--rows"]
+    assert run_here(*words, 400).code == 0
+    table = load_bundle(copy).head_arrays("labels")["bypass.table_NK"]
+    before = load_bundle(copy).part("labels")
+    assert run_here(*words, rows).code == 0
+    assert load_bundle(copy).part("labels") == before, table.shape
+
+
 def test_what_was_measured_with_all_rows_says_so(run_here, wide, tmp_path):
     copy = shutil.copytree(wide, tmp_path / "copy")
     before = load_bundle(copy)

@@ -64,6 +64,7 @@ def test_json_and_tables_that_are_read_as_text_are_remarked(run_process, bundle_
         ('{"id": 5, "text": null}', {"id": 5}),
         ('{"id": 5, "texts": "good"}', {"id": 5, "texts": "good"}),
         ('{"id": 1e999, "text": "good"}', {}),  # which nothing but a word that JSON lacks could be written for
+        ('{"id": NaN, "text": "good"}', {}),
         (f'{{"text": "good", "deep": {"[" * 300}{"]" * 300}}}', {}),
     ],
 )
@@ -74,6 +75,12 @@ def test_a_line_that_is_read_as_text_keeps_the_other_keys_it_has(run_here, class
     assert {key: own for key, own in answer.items() if key not in ("label", "probability", "text")} == kept
     assert answer["text"] == line
     assert "line 1 has no text under 'text'" in done.err
+
+
+def test_a_line_that_was_cut_off_inside_a_string_takes_linear_time(run_process, classify_bundle):
+    cut = '{"text": "' + '{\\"a\\": \\"b\\"}, ' * 70_000
+    done = run_process("classify", "-m", classify_bundle, "--format", "jsonl", given=cut.encode())
+    assert (done.code, json.loads(done.out)["text"] == cut) == (0, True), done.err[:1000]
 
 
 def test_nesting_that_is_read_does_not_depend_on_the_stack(run_here, classify_bundle, tmp_path):
