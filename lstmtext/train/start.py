@@ -1,9 +1,7 @@
 """A training from its beginning or its last checkpoint to the bundle and the report."""
 
 import math
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,7 @@ from lstmtext.config import Settings
 from lstmtext.data.plan import DataRequest
 from lstmtext.description import BundleInfo
 from lstmtext.errors import UsageError, UserError, reason
-from lstmtext.folders import check_output, work_folder
+from lstmtext.folders import check_output
 from lstmtext.train.adapt import (
     adapted_path,
     adapted_request,
@@ -29,13 +27,14 @@ from lstmtext.train.before import EarlierRun
 from lstmtext.train.find_rate import RateStep, rate_steps
 from lstmtext.train.job import TrainJob, TrainRequest
 from lstmtext.train.listener import Listener
-from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, lost_peers_told, started_processes
+from lstmtext.train.ranks import ALONE, Ranks, joined_ranks, started_processes
 from lstmtext.train.report import Section, write_report
 from lstmtext.train.request import ChooseSettings, check_request, make_job, start_bundle
 from lstmtext.train.run import train
 from lstmtext.train.runs import RunFolder
 from lstmtext.train.together import make_joint_job
 from lstmtext.train.track import STEPS, Tracker, open_sinks, read_log
+from lstmtext.train.workplace import workplace
 from lstmtext.train.worst import worst_records
 
 
@@ -102,7 +101,7 @@ def _start(
     log_dir: Path | None = None,
 ) -> None:
     check_output(request.output, is_bundle)
-    with _work(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
+    with workplace(ranks, request.output, lambda: RunFolder.new(request.output)) as (run, work):
         if run:
             ranks.remember(f"run of {request.output}", str(run.folder.absolute()))
         for other in run.unfinished if run else ():
@@ -184,7 +183,7 @@ def _resume(
     force: bool,
     log_dir: Path | None,
 ) -> Path:
-    with _work(ranks, name, lambda: RunFolder.existing(name)) as (run, work):
+    with workplace(ranks, name, lambda: RunFolder.existing(name)) as (run, work):
         held = (run.description(), run.latest(remark), run.fixed(), run.output) if run else None
         about, snapshot, fixed, output = ranks.from_first(held)
         before = EarlierRun.of(about, name)
@@ -263,48 +262,3 @@ def _renew_report(path: Path, job: TrainJob, info: BundleInfo) -> None:
         for head in job.heads
     ]
     write_report(path, sections, read_log(job.run.folder / STEPS))
-
-
-@contextmanager
-def _work(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
-    """The run's folder, which the first rank alone has, and a folder for encoded data, which the first of a host makes.
-
-    Raises UserError where another process of the training is gone.
-    """
-    with _folders(ranks, beside, open_run) as (run, work):
-        folder = ranks.from_first(run.folder if run else None)
-        with lost_peers_told(partial(_way_on, ranks, folder)) if ranks.size > 1 else nullcontext():
-            yield run, work
-
-
-@contextmanager
-def _folders(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
-    """Both folders of `_work`.
-
-    The others of a host are given a place where they write nothing, so that none that is killed leaves a folder.
-    """
-    if ranks.first:
-        with open_run() as run:
-            yield run, run.data
-        return
-    if ranks.local:
-        yield None, beside
-        return
-    work = work_folder(beside)
-    try:
-        yield None, work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _way_on(ranks: Ranks, folder: Path) -> str:
-    """How to go on where a process is gone; if that is the first, what it leaves in vain is removed on its host."""
-    if ranks.host:
-        return f"start all again, with --resume {folder} if a checkpoint is there on the first host"
-    if not ranks.first:
-        RunFolder.remove_abandoned(folder)
-    if RunFolder.can_go_on(folder):
-        return (
-            f"start all again with --resume {folder}; it, or torchrun --max-restarts, goes on from the last checkpoint"
-        )
-    return "there is no checkpoint yet: start all again from the beginning"
