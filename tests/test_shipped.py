@@ -47,7 +47,7 @@ def test_an_opinion_is_understood_with_no_word_of_a_model(run_process):
     ("text", "fits"),
     [
         ("The room was clean, but nobody answered the bell before nine in the morning.", True),
-        ("so excited about the game tonight, who else is going?? see you there #football", True),
+        ("@maria lol no way, r u serious? gonna miss the game tonight smh #football", True),
         ("Shall I compare thee to a summer's day? Thou art more lovely and more temperate.", True),
         ("Das Zimmer war sauber, aber vor neun Uhr morgens öffnete niemand die Tür.", False),
         ("La chambre était propre, mais personne ne répondait avant neuf heures du matin.", False),
