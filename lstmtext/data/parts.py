@@ -83,7 +83,7 @@ def read_parts(
     elif len(train) < 2:
         raise DataError(plan.train[0].place(), "only one record", expected="at least two, or --valid FILE")
     else:
-        train, valid = _held_out(train, settings, key, contiguous=contiguous)
+        train, valid = _held_out(train, settings, work / "new", key, contiguous=contiguous)
     if not plan.replay:
         return Parts(train, valid)
     old = write_rows(rows(plan.replay), work / "read-replay.arrow", features)
@@ -96,15 +96,15 @@ def read_parts(
         raise DataError(
             plan.replay[0].place(), f"{len(old)} records to replay", expected="at least two", hint="see transfer.replay"
         )
-    replayed, held = _held_out(old, settings, key, contiguous=contiguous)
+    replayed, held = _held_out(old, settings, work / "old", key, contiguous=contiguous)
     both = datasets.concatenate_datasets
     return Parts(both([train, replayed]), both([valid, held]), len(replayed), len(held))
 
 
 def _held_out(
-    records: "datasets.Dataset", settings: Settings, key: str | None, *, contiguous: bool
+    records: "datasets.Dataset", settings: Settings, place: Path, key: str | None, *, contiguous: bool
 ) -> tuple["datasets.Dataset", "datasets.Dataset"]:
-    """Records to learn from and records to validate on."""
+    """Records to learn from and records to validate on; which they are stands in two files beside a place."""
     share = min(settings.train.validation_share, settings.train.validation_records / len(records))
     if contiguous:  # running text: the end is held out, so that what is before stays in one piece
         first = min(len(records) - 1, max(1, round(len(records) * (1 - share))))
@@ -113,4 +113,6 @@ def _held_out(
     if settings.classify.multi_label:
         labels = label_set_strata(records["label"], share)
     kept, held = stratified_split(labels, share, settings.train.seed)
-    return records.select(kept), records.select(held)
+    files = (str(place.with_suffix(f".{name}.arrow")) for name in ("kept", "held"))
+    parts = (records.select(chosen, indices_cache_file_name=next(files)) for chosen in (kept, held))
+    return next(parts), next(parts)

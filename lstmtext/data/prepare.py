@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData
+from lstmtext.data.encoding import Run, alone
 from lstmtext.data.parts import DataPlan
 from lstmtext.data.preparers import PREPARERS, Readied
 from lstmtext.errors import UsageError, UserError
@@ -21,15 +22,15 @@ from lstmtext.sizes import fit_vocabulary
 from lstmtext.text.tokenizer import Tokenizer
 
 
-def prepare(plan: DataPlan, settings: Settings, work: Path) -> EncodedData:
-    """Read and encode the data of a plan; Arrow files go into the `work` folder.
+def prepare(plan: DataPlan, settings: Settings, work: Path, run: Run = alone) -> EncodedData:
+    """Read and encode the data of a plan; Arrow files go into the `work` folder. `run` says who encodes.
 
     Raises DataError for data that nothing can be learned from, UserError where the work folder is full.
     """
-    with _room(work):
+    with room(work):
         ready = _ready(plan, settings, work)
         settings, tokenizer = _tokenizer(plan.tokenizer, plan.task, ready.settings, [ready])
-        return ready.encode(settings, tokenizer)
+        return ready.encode(settings, tokenizer, run)
 
 
 def prepare_together(
@@ -39,7 +40,7 @@ def prepare_together(
 
     Each has a folder of its own in `work`. Raises as `prepare` does.
     """
-    with _room(work):
+    with room(work):
         ready = {}
         for name, plan in plans.items():
             (work / name).mkdir(exist_ok=True)
@@ -48,11 +49,12 @@ def prepare_together(
         kept, tokenizer = _tokenizer(
             plans[first].tokenizer, plans[first].task, ready[first].settings, list(ready.values())
         )
-        return {name: own.encode(replace(own.settings, text=kept.text), tokenizer) for name, own in ready.items()}
+        chosen = {name: replace(own.settings, text=kept.text) for name, own in ready.items()}
+        return {name: own.encode(chosen[name], tokenizer, alone) for name, own in ready.items()}
 
 
 @contextmanager
-def _room(work: Path) -> Iterator[None]:
+def room(work: Path) -> Iterator[None]:
     """Raise UserError where there is no room for the Arrow files."""
     try:
         yield

@@ -1,6 +1,6 @@
-"""One preparer a task: it reads, checks and splits records, and encodes them once there is a tokenizer.
+"""One preparer a task: it reads, checks and splits records, and has them encoded once there is a tokenizer.
 
-Left out: where the tokenizer comes from (`prepare`).
+Left out: where the tokenizer comes from (`prepare`), and how a record becomes numbers (`encoding`).
 """
 
 import hashlib
@@ -12,8 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstmtext.config import Settings, TaskName
-from lstmtext.data.arrow import CHUNK, values_of, write_rows
+from lstmtext.data.arrow import values_of
 from lstmtext.data.encoded import EncodedData, Facts
+from lstmtext.data.encoding import (
+    Encode,
+    Encoded,
+    EncodeSentences,
+    EncodeStream,
+    EncodeTexts,
+    Encoding,
+    Run,
+    Schemes,
+)
 from lstmtext.data.label_cells import LabelCells
 from lstmtext.data.parts import DataPlan, Parts, read_parts
 from lstmtext.data.ragged import Ragged
@@ -21,11 +31,9 @@ from lstmtext.data.readers import read_passages, read_sentences, read_texts
 from lstmtext.data.sources import Source
 from lstmtext.errors import DataError
 from lstmtext.resolve import with_kept
-from lstmtext.text.examples import sentence_examples, text_examples
 from lstmtext.text.labels import Labels
-from lstmtext.text.spans import OUTSIDE, detect_scheme, to_bio
-from lstmtext.text.tokenizer import BOUNDARY_ID, Tokenizer
-from lstmtext.text.words import count_words
+from lstmtext.text.spans import OUTSIDE, detect_scheme
+from lstmtext.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import datasets
@@ -41,7 +49,7 @@ class Readied:
     settings: Settings
     texts: Callable[[], Iterable[str]]
     """What a tokenizer may learn from: the training texts."""
-    encode: Callable[[Settings, Tokenizer], EncodedData]
+    encode: Callable[[Settings, Tokenizer, Run], EncodedData]
 
 
 def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> Readied:
@@ -68,25 +76,11 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> Readied:
     held = Labels.collect(cells.names(valid.unique("label")))
     cells.check(names, held, place, held_out=held_out)
     every = _with_unknown(plan, names, held, "labels") if len(held) else names
-    facts = Counter[str]()
 
-    def encode(settings: Settings, tokenizer: Tokenizer, chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        known = cells.ids(chunk["label"], every)
-        examples = text_examples(tokenizer, chunk["text"], settings)
-        facts["truncated"] += sum(example.cut > 0 for example in examples)
-        facts["cut_tokens"] += sum(example.cut for example in examples)
-        facts["unknown_labels"] += sum(any(label >= len(names) for label in own) for own in known)
-        facts["words"] += sum(len(text.split()) for text in chunk["text"])
-        facts["tokens"] += sum(len(example.ids) - 2 + example.cut for example in examples)
-        ids, ngrams = [e.ids for e in examples], [e.ngrams for e in examples]
-        return {"ids": ids, "ngrams": ngrams, **cells.encoded(known), "weight": chunk["weight"]}
-
-    kinds = {"ids": ["int32"], "ngrams": ["uint64"], **cells.column, "weight": "float64"}
-
-    def encoded(settings: Settings, tokenizer: Tokenizer) -> EncodedData:
-        tables = _encode_splits(parts, work, partial(encode, settings, tokenizer), kinds)
+    def encoded(settings: Settings, tokenizer: Tokenizer, run: Run) -> EncodedData:
+        rows = run(_encoding(parts, EncodeTexts(settings, tokenizer, cells, every, len(names)), work))
         counts = Counter(cells.names(train["label"]))
-        made = _finish(plan, parts, settings, tokenizer, tables, facts, names, counts)
+        made = _finish(plan, parts, settings, tokenizer, rows, names, counts)
         known = {**plan.columns.known(), **columns}
         return replace(made, facts=replace(made.facts, unknown=every.names[len(names) :], columns=known))
 
@@ -102,42 +96,20 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Readie
     parts = read_parts(plan, settings, work, rows, features)
     train, valid = parts.train, parts.valid
     pairs = list(zip(train["tags"], train["old"], strict=True))
-    schemes = [detect_scheme(tags for tags, own in pairs if own == old) for old in (False, True)]
-
-    def bio(part: Iterable[tuple[list[str], bool]]) -> list[tuple[list[str], int]]:
-        return [to_bio(tags, schemes[old]) for tags, old in part]
-
-    counts = Counter(tag for tags, _ in bio(pairs) for tag in tags)
+    old, new = (detect_scheme(tags for tags, own in pairs if own == replayed) for replayed in (True, False))
+    schemes = Schemes(new, old)
+    counts = Counter(tag for tags, _ in schemes.bio(pairs) for tag in tags)
     names, settings = _going_on(plan, settings, counts)
     if len(names) < 2:
         found = f"only one tag, '{names.names[0]}'" if names.names else "no words"
         raise DataError(plan.train[0].place(), found, expected="at least two tags")
-    held = Labels.collect(tag for tags, _ in bio(zip(valid["tags"], valid["old"], strict=True)) for tag in tags)
+    held = Labels.collect(tag for tags, _ in schemes.bio(zip(valid["tags"], valid["old"], strict=True)) for tag in tags)
     every = _with_unknown(plan, names, held, "tags")
-    facts = Counter[str]()
 
-    def encode(tokenizer: Tokenizer, chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        converted = bio(zip(chunk["tags"], chunk["old"], strict=True))
-        known = [[every.id(tag) for tag in tags] for tags, _ in converted]
-        examples = sentence_examples(tokenizer, chunk["words"], known)
-        facts["repaired_tags"] += sum(repaired for _, repaired in converted)
-        facts["unknown_labels"] += sum(tag >= len(names) for tags in known for tag in tags)
-        facts["words"] += sum(len(words) for words in chunk["words"])
-        facts["tokens"] += sum(len(example.ids) - 2 for example in examples)
-        return {name: [getattr(e, name) for e in examples] for name in ("ids", "first", "last", "words", "tags")}
-
-    columns = {
-        "ids": ["int32"],
-        "first": ["int32"],
-        "last": ["int32"],
-        "words": ["string"],
-        "tags": ["int32"],
-    }
-
-    def encoded(settings: Settings, tokenizer: Tokenizer) -> EncodedData:
-        tables = _encode_splits(parts, work, partial(encode, tokenizer), columns)
-        made = _finish(plan, parts, settings, tokenizer, tables, facts, names, counts)
-        return replace(made, facts=replace(made.facts, scheme=schemes[0], unknown=every.names[len(names) :]))
+    def encoded(settings: Settings, tokenizer: Tokenizer, run: Run) -> EncodedData:
+        rows = run(_encoding(parts, EncodeSentences(tokenizer, schemes, every, len(names)), work))
+        made = _finish(plan, parts, settings, tokenizer, rows, names, counts)
+        return replace(made, facts=replace(made.facts, scheme=schemes.new, unknown=every.names[len(names) :]))
 
     return Readied(settings, lambda: (" " + " ".join(words) for words in values_of(train, "words")), encoded)
 
@@ -148,30 +120,14 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> Readied:
             yield {"text": passage.text, "ends": passage.ends}
 
     parts = read_parts(plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True)
-    facts = Counter[str]()
 
-    def encode(tokenizer: Tokenizer, chunk: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        texts = chunk["text"]
-        ids = tokenizer.encode_batch(texts)
-        words = [count_words(text) for text in texts]
-        facts["words"] += sum(words)
-        facts["tokens"] += sum(map(len, ids))
-        return {
-            "ids": [[*own, BOUNDARY_ID] if ends else own for own, ends in zip(ids, chunk["ends"], strict=True)],
-            "characters": [len(text) for text in texts],
-            "bytes": [len(text.encode("utf-8", "surrogatepass")) for text in texts],
-            "words": words,
-        }
-
-    columns = {"ids": ["int32"], "characters": "int64", "bytes": "int64", "words": "int64"}
-
-    def encoded(settings: Settings, tokenizer: Tokenizer) -> EncodedData:
-        tables = _encode_splits(parts, work, partial(encode, tokenizer), columns)
+    def encoded(settings: Settings, tokenizer: Tokenizer, run: Run) -> EncodedData:
+        rows = run(_encoding(parts, EncodeStream(tokenizer), work))
         for split, sources in (("train", plan.train), ("validation", plan.valid or plan.train)):
-            if _token_count(tables[split]) < FEWEST_TOKENS:
+            if _token_count(rows[0][split]) < FEWEST_TOKENS:
                 expected = f"{FEWEST_TOKENS} tokens for {split}"
                 raise DataError(sources[0].place(), "too little text to learn from", expected=expected)
-        return _finish(plan, parts, settings, tokenizer, tables, facts, Labels(()), Counter())
+        return _finish(plan, parts, settings, tokenizer, rows, Labels(()), Counter())
 
     return Readied(settings, lambda: values_of(parts.train, "text"), encoded)
 
@@ -213,20 +169,8 @@ def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Lab
     return Labels((*names.names, *unknown))
 
 
-def _encode_splits(
-    parts: Parts,
-    work: Path,
-    encode: Callable[[dict[str, list[Any]]], dict[str, list[Any]]],
-    columns: dict[str, Any],
-) -> "datasets.DatasetDict":
-    import datasets
-
-    made = {}
-    for name, records in {"train": parts.train, "validation": parts.valid}.items():
-        chunks = (encode(chunk) for chunk in records.iter(CHUNK))
-        rows = (dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True))
-        made[name] = write_rows(rows, work / f"{name}.arrow", columns)
-    return datasets.DatasetDict(made)
+def _encoding(parts: Parts, encode: Encode, work: Path) -> Encoding:
+    return Encoding({"train": parts.train, "validation": parts.valid}, encode, work)
 
 
 def _finish(
@@ -234,11 +178,11 @@ def _finish(
     parts: Parts,
     settings: Settings,
     tokenizer: Tokenizer,
-    tables: "datasets.DatasetDict",
-    counted: Counter[str],
+    encoded: Encoded,
     names: Labels,
     label_counts: Counter[str],
 ) -> EncodedData:
+    tables, counted = encoded
     counts: dict[str, Any] = {name: int(count) for name, count in counted.items()}
     facts = Facts(
         task=plan.task,

@@ -36,6 +36,9 @@ class Tokenizer:
         self._known: dict[str, tuple[int, ...]] = {}
         self._known_size = 0
 
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:  # the backend's own copy forgets how it encodes
+        return Tokenizer.from_json, (self.to_json(), "a copy")
+
     @property
     def unit(self) -> Unit:
         """What a token is; each unit joins its tokens in its own way."""

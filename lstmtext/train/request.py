@@ -6,11 +6,12 @@ from pathlib import Path
 
 from lstmtext.bundle import Bundle, load_bundle
 from lstmtext.config import Setting, Settings, TaskName
-from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded, save_encoded
+from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
+from lstmtext.data.encoding import Run, alone
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
 from lstmtext.description import check_head_name
-from lstmtext.errors import DataError, UsageError, UserError
+from lstmtext.errors import DataError, UsageError
 from lstmtext.resolve import with_kept
 from lstmtext.sizes import fit_training
 from lstmtext.tasks import TASKS
@@ -19,6 +20,7 @@ from lstmtext.train.before import about_run, check_new_head
 from lstmtext.train.job import FROM_SCRATCH, HeadJob, TrainJob, TrainRequest
 from lstmtext.train.making import set_threads
 from lstmtext.train.ranks import Ranks
+from lstmtext.train.shared_data import encoded_together
 from lstmtext.train.staying import staying_heads, staying_remarks
 from lstmtext.train.transfer import (
     OldHead,
@@ -30,7 +32,6 @@ from lstmtext.train.transfer import (
     with_head_for_encoded,
 )
 
-ENCODED = "encoded"
 KEEPS = "--set transfer.head=keep keeps its head"
 READ_ONCE: dict[str, Setting] = {"train.adversarial": 0.0}
 """Settings of a language model by itself, whose text goes on from where it was read before."""
@@ -56,11 +57,11 @@ def make_job(
     if encoder is not None and request.add_to and request.head and not tokenizer:
         check_new_head(encoder, request.head)  # before time is spent on the data
 
-    def make() -> tuple[EncodedData, Settings]:
-        return _prepared(request, choose, encoder, work, remark, tokenizer)
+    def make(run: Run = alone) -> tuple[EncodedData, Settings]:
+        return _prepared(request, choose, encoder, work, remark, tokenizer, run)
 
     encoded = is_encoded(Path(request.data.data[0]))
-    data, settings = make() if ranks.size == 1 or encoded else _once_a_host(ranks, work, make)
+    data, settings = make() if ranks.size == 1 or encoded else encoded_together(ranks, work, make)
     for text in data_remarks(request.data, data, settings, encoded=encoded):
         remark(text)
     before = old_head(encoder, data.task, settings, data.labels, request.head) if encoder else None
@@ -137,30 +138,6 @@ def data_remarks(request: DataRequest, data: EncodedData, settings: Settings, *,
             yield f"rows count {mean:.3g} on average; n-grams are fitted best where that is about 1"
 
 
-def _once_a_host(
-    ranks: Ranks, work: Path, make: Callable[[], tuple[EncodedData, Settings]]
-) -> tuple[EncodedData, Settings]:
-    """What one process of each host makes; all of that host map the same files, and each reads its own records.
-
-    Where it cannot be made, the one that tried says why, and the others leave.
-    """
-    place, settings, failed = work / ENCODED, None, None
-    if ranks.local == 0:
-        try:
-            data, settings = make()
-            save_encoded(data, place)
-        except UserError as error:
-            failed = error
-    made = ranks.gathered((ranks.host, settings, place, failed and int(failed.exit_code)))
-    if failed is not None:
-        raise failed
-    for *_, code in made:
-        if code is not None:
-            raise SystemExit(code)
-    place, settings = next((at, own) for host, own, at, _ in made if host == ranks.host and own is not None)
-    return load_encoded(place), settings
-
-
 def _taken(
     request: TrainRequest,
     encoder: Bundle,
@@ -207,6 +184,7 @@ def _prepared(
     work: Path,
     remark: Callable[[str], None],
     tokenizer: str,
+    run: Run,
 ) -> tuple[EncodedData, Settings]:
     """The encoded data and the settings that fit them; what is written on the way goes into the work folder."""
     names = request.data.data
@@ -226,7 +204,7 @@ def _prepared(
         plan = replace(plan, tokenizer=encoder.tokenizer, head=found and found[1])
     elif tokenizer:
         plan = replace(plan, tokenizer=Tokenizer.from_json(tokenizer, request.output))
-    data = prepare(plan, settings, work)
+    data = prepare(plan, settings, work, run)
     if tokenizer:  # the size that was asked for is a bound, and stands in the bundle as it was given
         data = replace(data, settings=replace(data.settings, text=settings.text))
     if data.facts.columns != plan.columns.known():  # what could not be read ahead

@@ -69,12 +69,16 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def losses_of_two_hosts(task: str, *settings: str) -> list[float]:
-    """Two launchers stand for two hosts, so that the ranks exchange through the network."""
+def of_two_hosts(*words: str) -> list[list[str]]:
+    """Two launchers stand for two hosts."""
     launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
     meeting = ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
-    words = ["-m", "tests.train.rank_losses", task, *settings]
-    commands = [[*launch, *meeting, f"--node-rank={host}", *words] for host in range(2)]
+    return [[*launch, *meeting, f"--node-rank={host}", *words] for host in range(2)]
+
+
+def losses_of_two_hosts(task: str, *settings: str) -> list[float]:
+    """Of two hosts, whose ranks exchange through the network."""
+    commands = of_two_hosts("-m", "tests.train.rank_losses", task, *settings)
     with ExitStack() as stack:
         started = [stack.enter_context(subprocess.Popen(own, cwd=ROOT, stdout=subprocess.PIPE)) for own in commands]
         for process in started:
@@ -211,17 +215,48 @@ def test_standard_input_cannot_be_shared(tmp_path):
     assert "standard input: cannot be shared by processes" in done.stderr
 
 
+def prepared(*commands: list[str]) -> list[dict[str, object]]:
+    """What each process of `rank_data` says that it has, in order of rank."""
+    with ExitStack() as stack:
+        started = [stack.enter_context(subprocess.Popen(own, cwd=ROOT, stdout=subprocess.PIPE)) for own in commands]
+        said = b"".join(process.communicate(timeout=300)[0] for process in started)
+    assert not any(process.returncode for process in started)
+    return sorted(map(json.loads, said.splitlines()), key=lambda found: found["rank"])
+
+
 @pytest.mark.slow
-def test_the_first_process_of_a_host_encodes_the_data_and_the_others_map_them():
-    command = torchrun("-m", "tests.train.rank_data", "data/reviews.csv")
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    first, second = sorted(map(json.loads, done.stdout.split("\n")[:2]), key=lambda found: found["rank"])
+def test_the_processes_of_a_host_encode_a_part_each_and_map_the_data_of_one():
+    words = ["-m", "tests.train.rank_data", "data/reviews.csv"]
+    [alone] = prepared([sys.executable, *words])
+    first, second = prepared(torchrun(*words))
     assert "encoded" in first.pop("written")
     assert second.pop("written") == []
+    assert (first.pop("parts"), second.pop("parts")) == ([[0, 2]], [[1, 2]])
     assert (first.pop("rank"), second.pop("rank")) == (0, 1)
     assert first == second
+    assert first.items() >= {name: alone[name] for name in ("data", "words", "records", "size")}.items()
     assert first["records"] > 200
+
+
+@pytest.mark.slow
+def test_each_host_encodes_all_data():
+    first, second = prepared(*of_two_hosts("-m", "tests.train.rank_data", "data/reviews.csv"))
+    assert first["parts"] == second["parts"] == [[0, 1]]
+    assert first["data"] == second["data"]
+    assert "encoded" in first["written"]
+    assert "encoded" in second["written"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_process_that_has_no_room_to_encode_says_so_and_the_others_leave(rank):
+    command = torchrun("-m", "tests.train.rank_data", "data/reviews.csv", rank)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    said = [line for line in done.stderr.splitlines() if "No space left on device" in line]
+    assert len(said) == 1
+    assert "cannot be written" in said[0]
+    assert done.stdout == ""
+    assert done.returncode != 0
 
 
 @pytest.mark.slow
