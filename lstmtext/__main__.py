@@ -1,5 +1,6 @@
 """`lstmtext`, and `python -m lstmtext` for where the script is not on the path."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -10,6 +11,12 @@ def main() -> NoReturn:
         from lstmtext.cli.app import main as run
 
         run()
+    except SystemExit as leaving:
+        workers = sys.modules.get("lstmtext.runtime.workers")
+        if workers is None or not workers.are_working():
+            raise
+        sys.stderr.flush()
+        os._exit(int(leaving.code or 0))  # nobody waits for their work any more, of which a long line has minutes
     except KeyboardInterrupt:
         sys.stderr.write("lstmtext: interrupted\n")
         sys.exit(130)

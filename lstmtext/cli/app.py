@@ -3,6 +3,7 @@
 Importing it loads no torch, no datasets and no ONNX Runtime; commands import what they use.
 """
 
+import os
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from typer.exceptions import TyperException
 from lstmtext import __version__
 from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, settings, tag, train, tune
 from lstmtext.cli.streams import abandon, remark
-from lstmtext.errors import ExitCode, Interrupted, UserError
+from lstmtext.errors import DataError, ExitCode, Interrupted, ModelError, UsageError, UserError
 from lstmtext.folders import NO_ROOM
 
 app = typer.Typer(
@@ -85,7 +86,7 @@ def _heed_no_more() -> None:
 
 
 def _interrupt(signum: int, frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(signum)
 
 
 def _run(*, debug: bool) -> tuple[int, str]:
@@ -96,7 +97,13 @@ def _run(*, debug: bool) -> tuple[int, str]:
             traceback.print_exc()
         if isinstance(error, OSError):
             abandon(sys.stdout)
-        return _explain(error)
+        code, said = _explain(error)
+        return code, "" if _is_said_by_another(error) else said
+
+
+def _is_said_by_another(error: BaseException) -> bool:
+    """Whether the first process of this host finds the same, as all have the same command line and files."""
+    return os.environ.get("LOCAL_RANK", "0") != "0" and isinstance(error, UsageError | DataError | ModelError)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
@@ -104,7 +111,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
     match error:
         case typer.Exit():
             return error.exit_code, ""
-        case BrokenPipeError():  # the reader has left, as `head` does
+        case BrokenPipeError() | ConnectionResetError():  # the reader has left, as `head` does
             return ExitCode.OK, ""
         case KeyboardInterrupt():
             return ExitCode.INTERRUPTED, "interrupted"

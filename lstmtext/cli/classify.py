@@ -59,12 +59,14 @@ def classify(
     def answers(records: list[dict[str, object]]) -> tuple[list[str], int]:
         return answer_lines(predictor, records, lines.column, top, as_json=output == "jsonl")
 
-    for written, shortened in in_order(map(lines.parse, read_groups(file)), answers, threads):
-        write_lines(written)
-        cut += shortened
-    remark_cut("classify", cut, quiet=quiet)
-    for text in lines.remarks():
-        say(text)
+    try:
+        for written, shortened in in_order(map(lines.parse, read_groups(file)), answers, threads):
+            write_lines(written)
+            cut += shortened
+    finally:
+        remark_cut("classify", cut, quiet=quiet)
+        for text in lines.remarks():
+            say(text)
 
 
 def answer_lines(

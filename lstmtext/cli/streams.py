@@ -21,8 +21,8 @@ TABLES = (".csv", ".tsv")
 _CUT: dict[TaskName, str] = {"classify": "texts", "tag": "words"}
 REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-GROUP_BYTES = 1 << 17
-"""Bytes of a full group: a thousand lines or so, enough to find batches of like lengths in."""
+GROUP_BYTES, GROUP_LINES = 1 << 17, 1 << 12
+"""Bytes of a full group, a thousand lines or so, enough to find batches of like lengths in; and its most lines."""
 
 
 class _ReadsWhatIsThere(Protocol):
@@ -49,18 +49,23 @@ def read_groups(name: str) -> Iterator[list[str]]:
             unfinished += [rest] if rest else []
             size += len(block)
             if group and (size >= GROUP_BYTES or not block):
-                yield [_text(line) for line in group]
+                yield from _groups(group)
                 group, size = [], 0
             if not block:
                 yield []
     except DataError:  # in the middle of a file; the lines before it are answered
-        yield [_text(line) for line in group]
+        yield from _groups(group)
         yield []
         raise
     if unfinished:
         group.append(b"".join(unfinished))
-    if group:
-        yield [_text(line) for line in group]
+    yield from _groups(group)
+
+
+def _groups(lines: list[bytes]) -> Iterator[list[str]]:
+    """Lines as text, no more at once than a group has."""
+    for first in range(0, len(lines), GROUP_LINES):
+        yield [_text(line) for line in lines[first : first + GROUP_LINES]]
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -70,10 +75,12 @@ def write_lines(lines: Iterable[str]) -> None:
 
 def write_text(text: str) -> None:
     """Write a piece of text to standard output at once. Raises OSError that names it, BrokenPipeError as it is."""
+    left = memoryview(text.encode("utf-8", "replace"))
     try:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+        while left:  # where Python does not buffer (PYTHONUNBUFFERED), a write may take a part
+            left = left[sys.stdout.buffer.write(left) :]
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):
         raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, "standard output") from error

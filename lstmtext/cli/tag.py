@@ -49,13 +49,15 @@ def tag(
 
     def tagged(records: list[dict[str, object]]) -> tuple[list[str], int]:
         words = [split(str(record[lines.column])) for record in records]
-        answers = predictor.predict([[word.text for word in own] for own in words])
+        answers = predictor.predict(words)
         made = tagged_lines(heads, records, words, answers.by_head, lines.column)
         return [TAG_FORMATS[format_name](line) for line in made], answers.cut
 
-    for written, shortened in in_order(map(lines.parse, read_groups(file)), tagged, threads):
-        write_lines(written)
-        cut += shortened
-    remark_cut("tag", cut, quiet=quiet)
-    for text in lines.remarks():
-        say(text)
+    try:
+        for written, shortened in in_order(map(lines.parse, read_groups(file)), tagged, threads):
+            write_lines(written)
+            cut += shortened
+    finally:
+        remark_cut("tag", cut, quiet=quiet)
+        for text in lines.remarks():
+            say(text)

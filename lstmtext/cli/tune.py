@@ -48,7 +48,7 @@ def tune(
     r"""Search for the settings that suit some data; print the best as TOML, and keep their bundle.
 
     Trials start from where train starts. A search that was cut short goes on when it is started again; several
-    processes search together where they have the same output folder or --storage.
+    processes search together where they have the same output folder, or the same --storage and name of -o.
 
     \b
     lstmtext tune data/reviews.csv -o checkpoints/tuned --budget 2m > best.toml

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData
-from lstmtext.data.encoding import Run, alone
 from lstmtext.data.parts import DataPlan
 from lstmtext.data.preparers import PREPARERS, Readied
+from lstmtext.data.rows import MakeRows, make_alone
 from lstmtext.errors import UsageError, UserError
 from lstmtext.folders import NO_ROOM
 from lstmtext.resolve import with_kept
@@ -22,15 +22,15 @@ from lstmtext.sizes import fit_vocabulary
 from lstmtext.text.tokenizer import Tokenizer
 
 
-def prepare(plan: DataPlan, settings: Settings, work: Path, run: Run = alone) -> EncodedData:
-    """Read and encode the data of a plan; Arrow files go into the `work` folder. `run` says who encodes.
+def prepare(plan: DataPlan, settings: Settings, work: Path, make_rows: MakeRows = make_alone) -> EncodedData:
+    """Read and encode the data of a plan; Arrow files go into the `work` folder. `make_rows` says who encodes.
 
     Raises DataError for data that nothing can be learned from, UserError where the work folder is full.
     """
     with room(work):
         ready = _ready(plan, settings, work)
         settings, tokenizer = _tokenizer(plan.tokenizer, plan.task, ready.settings, [ready])
-        return ready.encode(settings, tokenizer, run)
+        return ready.encode(settings, tokenizer, make_rows)
 
 
 def prepare_together(
@@ -50,7 +50,7 @@ def prepare_together(
             plans[first].tokenizer, plans[first].task, ready[first].settings, list(ready.values())
         )
         chosen = {name: replace(own.settings, text=kept.text) for name, own in ready.items()}
-        return {name: own.encode(chosen[name], tokenizer, alone) for name, own in ready.items()}
+        return {name: own.encode(chosen[name], tokenizer, make_alone) for name, own in ready.items()}
 
 
 @contextmanager

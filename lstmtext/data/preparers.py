@@ -1,6 +1,6 @@
 """One preparer a task: it reads, checks and splits records, and has them encoded once there is a tokenizer.
 
-Left out: where the tokenizer comes from (`prepare`), and how a record becomes numbers (`encoding`).
+Left out: where the tokenizer comes from (`prepare`), and how a record becomes numbers (`rows`).
 """
 
 import hashlib
@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 from lstmtext.config import Settings, TaskName
 from lstmtext.data.arrow import values_of
 from lstmtext.data.encoded import EncodedData, Facts
-from lstmtext.data.encoding import (
-    Encode,
-    Encoded,
-    EncodeSentences,
-    EncodeStream,
-    EncodeTexts,
-    Encoding,
-    Run,
-    Schemes,
-)
 from lstmtext.data.label_cells import LabelCells
 from lstmtext.data.parts import DataPlan, Parts, read_parts
 from lstmtext.data.ragged import Ragged
 from lstmtext.data.readers import read_passages, read_sentences, read_texts
+from lstmtext.data.rows import (
+    Encode,
+    EncodeSentences,
+    EncodeStream,
+    EncodeTexts,
+    MadeRows,
+    MakeRows,
+    RowMaking,
+    Schemes,
+    TaggedSentences,
+)
 from lstmtext.data.sources import Source
 from lstmtext.errors import DataError
 from lstmtext.resolve import with_kept
@@ -49,7 +50,7 @@ class Readied:
     settings: Settings
     texts: Callable[[], Iterable[str]]
     """What a tokenizer may learn from: the training texts."""
-    encode: Callable[[Settings, Tokenizer, Run], EncodedData]
+    encode: Callable[[Settings, Tokenizer, MakeRows], EncodedData]
 
 
 def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> Readied:
@@ -77,8 +78,8 @@ def _prepare_texts(plan: DataPlan, settings: Settings, work: Path) -> Readied:
     cells.check(names, held, place, held_out=held_out)
     every = _with_unknown(plan, names, held, "labels") if len(held) else names
 
-    def encoded(settings: Settings, tokenizer: Tokenizer, run: Run) -> EncodedData:
-        rows = run(_encoding(parts, EncodeTexts(settings, tokenizer, cells, every, len(names)), work))
+    def encoded(settings: Settings, tokenizer: Tokenizer, make_rows: MakeRows) -> EncodedData:
+        rows = make_rows(_making(parts, EncodeTexts(settings, tokenizer, cells, every, len(names)), work))
         counts = Counter(cells.names(train["label"]))
         made = _finish(plan, parts, settings, tokenizer, rows, names, counts)
         known = {**plan.columns.known(), **columns}
@@ -95,23 +96,26 @@ def _prepare_sentences(plan: DataPlan, settings: Settings, work: Path) -> Readie
     features = {"words": ["string"], "tags": ["string"], "old": "bool"}
     parts = read_parts(plan, settings, work, rows, features)
     train, valid = parts.train, parts.valid
-    pairs = list(zip(train["tags"], train["old"], strict=True))
-    old, new = (detect_scheme(tags for tags, own in pairs if own == replayed) for replayed in (True, False))
+    old, new = (detect_scheme(tags for tags, own in _tagged(train) if own == replayed) for replayed in (True, False))
     schemes = Schemes(new, old)
-    counts = Counter(tag for tags, _ in schemes.bio(pairs) for tag in tags)
+    counts = Counter(tag for tags, _ in schemes.bio(_tagged(train)) for tag in tags)
     names, settings = _going_on(plan, settings, counts)
     if len(names) < 2:
         found = f"only one tag, '{names.names[0]}'" if names.names else "no words"
         raise DataError(plan.train[0].place(), found, expected="at least two tags")
-    held = Labels.collect(tag for tags, _ in schemes.bio(zip(valid["tags"], valid["old"], strict=True)) for tag in tags)
+    held = Labels.collect(tag for tags, _ in schemes.bio(_tagged(valid)) for tag in tags)
     every = _with_unknown(plan, names, held, "tags")
 
-    def encoded(settings: Settings, tokenizer: Tokenizer, run: Run) -> EncodedData:
-        rows = run(_encoding(parts, EncodeSentences(tokenizer, schemes, every, len(names)), work))
+    def encoded(settings: Settings, tokenizer: Tokenizer, make_rows: MakeRows) -> EncodedData:
+        rows = make_rows(_making(parts, EncodeSentences(tokenizer, schemes, every, len(names)), work))
         made = _finish(plan, parts, settings, tokenizer, rows, names, counts)
         return replace(made, facts=replace(made.facts, scheme=schemes.new, unknown=every.names[len(names) :]))
 
     return Readied(settings, lambda: (" " + " ".join(words) for words in values_of(train, "words")), encoded)
+
+
+def _tagged(sentences: "datasets.Dataset") -> TaggedSentences:
+    return zip(values_of(sentences, "tags"), values_of(sentences, "old"), strict=True)
 
 
 def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> Readied:
@@ -121,8 +125,8 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> Readied:
 
     parts = read_parts(plan, settings, work, rows, {"text": "string", "ends": "bool"}, contiguous=True)
 
-    def encoded(settings: Settings, tokenizer: Tokenizer, run: Run) -> EncodedData:
-        rows = run(_encoding(parts, EncodeStream(tokenizer), work))
+    def encoded(settings: Settings, tokenizer: Tokenizer, make_rows: MakeRows) -> EncodedData:
+        rows = make_rows(_making(parts, EncodeStream(tokenizer), work))
         for split, sources in (("train", plan.train), ("validation", plan.valid or plan.train)):
             if _token_count(rows[0][split]) < FEWEST_TOKENS:
                 expected = f"{FEWEST_TOKENS} tokens for {split}"
@@ -169,8 +173,8 @@ def _with_unknown(plan: DataPlan, names: Labels, held: Labels, kind: str) -> Lab
     return Labels((*names.names, *unknown))
 
 
-def _encoding(parts: Parts, encode: Encode, work: Path) -> Encoding:
-    return Encoding({"train": parts.train, "validation": parts.valid}, encode, work)
+def _making(parts: Parts, encode: Encode, work: Path) -> RowMaking:
+    return RowMaking({"train": parts.train, "validation": parts.valid}, encode, work)
 
 
 def _finish(
@@ -178,11 +182,11 @@ def _finish(
     parts: Parts,
     settings: Settings,
     tokenizer: Tokenizer,
-    encoded: Encoded,
+    rows: MadeRows,
     names: Labels,
     label_counts: Counter[str],
 ) -> EncodedData:
-    tables, counted = encoded
+    tables, counted = rows
     counts: dict[str, Any] = {name: int(count) for name, count in counted.items()}
     facts = Facts(
         task=plan.task,

@@ -4,11 +4,13 @@ Python's own part of it takes turns; ONNX Runtime and the tokenizer run beside i
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+WORKER = "lstmtext worker"
 AHEAD = 2
 """Items a thread that may be under way or wait their turn: enough that no thread runs dry, and memory stays flat."""
 
@@ -26,13 +28,14 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Made], threads: int =
     """What `work` makes of each item, in order; `threads` of 0 takes all cores.
 
     An empty item is no work: it asks for what the items before it give, as where the next may be long in coming.
+    Where the caller leaves before the end, or the work fails, what is under way is not waited for.
     """
     threads = threads or core_count()
     if threads == 1:
         yield from (work(item) for item in items if len(item))
         return
     waiting: deque[Future[Made]] = deque()
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(threads, WORKER)
     try:
         for item in items:
             if len(item):
@@ -41,5 +44,12 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Made], threads: int =
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def are_working() -> bool:
+    """Whether threads are in the middle of work, though perhaps nobody waits for it."""
+    return any(thread.name.startswith(WORKER) for thread in threading.enumerate())

@@ -4,9 +4,14 @@ Keeps addresses, handles, numbers and abbreviations whole; splits clitics ("do|n
 The pattern is plain enough for both `regex` and the Oniguruma engine of `tokenizers`.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, overload
 
+import numpy as np
 import regex
+
+from lstmtext.text.arrays import Ints
 
 _SIGN = r"[^\s\p{L}\p{M}\p{N}_]"
 _REGION = "[\U0001f1e6-\U0001f1ff]"
@@ -33,17 +38,49 @@ WORD_PATTERN = "|".join(
 _WORD = regex.compile(rf"\p{{L}}++(?=[\s,;!?)\"]|\Z)|{WORD_PATTERN}")
 
 
-class Word(NamedTuple):
-    """A word and where it stands: `text[start:end]`, in characters."""
-
-    text: str
-    start: int
-    end: int
+_ON_SPACES = regex.compile(r"\S+")
+CHUNK = 1 << 14
+"""Words whose places are made Python's numbers at once."""
 
 
-def split_words(text: str) -> list[Word]:
-    """The words of a raw text, in order, none empty."""
-    return [Word(match.group(), match.start(), match.end()) for match in _WORD.finditer(text)]
+class Words(Sequence[str]):
+    """The words of a raw text, in order, none empty, and where they stand.
+
+    Only the places are held, `spans_W2` in characters of `text`: of a text of millions of words, neither the words nor
+    their places are objects all at once.
+    """
+
+    def __init__(self, text: str, pattern: Any) -> None:  # noqa: ANN401  # `regex` has no types
+        self.text = text
+        matches = pattern.finditer(text)
+        chunks = iter(lambda: [match.span() for match in islice(matches, CHUNK)], [])
+        self.spans_W2: Ints = np.concatenate([np.zeros((0, 2), dtype=np.int64), *map(np.array, chunks)])
+
+    def __len__(self) -> int:
+        return len(self.spans_W2)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self.text[start:end] for start, end in self.spans_W2[place].tolist()]
+        start, end = self.spans_W2[place]
+        return self.text[start:end]
+
+    def __iter__(self) -> Iterator[str]:
+        return (self.text[start:end] for start, end in self.spans())
+
+    def spans(self) -> Iterator[list[int]]:
+        """First and end character of each word."""
+        for first in range(0, len(self), CHUNK):
+            yield from self.spans_W2[first : first + CHUNK].tolist()
+
+
+def split_words(text: str) -> Words:
+    """The words of a raw text."""
+    return Words(text, _WORD)
 
 
 def word_texts(text: str) -> list[str]:
@@ -57,6 +94,6 @@ def count_words(text: str) -> int:
     return len(text.split()) + text.count("\n")
 
 
-def split_on_spaces(text: str) -> list[Word]:
+def split_on_spaces(text: str) -> Words:
     """The words of a text that was tokenised already: whatever stands between white space."""
-    return [Word(match.group(), match.start(), match.end()) for match in regex.finditer(r"\S+", text)]
+    return Words(text, _ON_SPACES)

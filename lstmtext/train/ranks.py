@@ -22,7 +22,7 @@ from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore, rendezvous  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
-from lstmtext.errors import UserError
+from lstmtext.errors import ExitCode, UserError
 from lstmtext.train.one_host import OneHost, PeerLost
 
 Value = TypeVar("Value")
@@ -45,6 +45,8 @@ class Ranks:
     host: int = 0
     control: Any = None
     """The group of the CPU."""
+    beside: Any = None
+    """That of this host's processes."""
     near: OneHost | None = None
     """Where all are of one Linux host: what its CPUs exchange through."""
     launcher: Any = None
@@ -83,11 +85,11 @@ class Ranks:
 
     def gathered(self, value: Value) -> list[Value]:
         """What each rank has, on all of them."""
-        if self.size == 1:
-            return [value]
-        held: list[Value | None] = [None] * self.size
-        dist.all_gather_object(held, value, group=self.control)
-        return [own for own in held if own is not None]
+        return [value] if self.size == 1 else _gathered(value, self.control)
+
+    def gathered_on_host(self, value: Value) -> list[Value]:
+        """What each rank of this host has, on all of them."""
+        return [value] if self.size == 1 else _gathered(value, self.beside)
 
     def remember(self, name: str, text: str) -> None:
         """Let those that this launcher starts anew know something; the first rank alone says and asks such things."""
@@ -129,6 +131,12 @@ class Ranks:
         return shared
 
 
+def _gathered(value: Value, group: Any) -> list[Value]:  # noqa: ANN401  # torch leaves groups untyped
+    held: list[Any] = [None] * dist.get_world_size(group)
+    dist.all_gather_object(held, value, group=group)
+    return held
+
+
 ALONE = Ranks()
 """A training of one process."""
 
@@ -147,7 +155,7 @@ def started_processes() -> int:
 def joined_ranks() -> Iterator[Ranks]:
     """This process among those that `torchrun` started, if it did.
 
-    Raises UserError where another process of the training is gone.
+    Raises LostError where another process of the training is gone.
     """
     size = started_processes()
     if size == 1:
@@ -162,6 +170,7 @@ def joined_ranks() -> Iterator[Ranks]:
             control = dist.new_group(backend="gloo", timeout=PATIENCE)
             host = int(os.environ.get("GROUP_RANK", "0"))
             ranks = Ranks(dist.get_rank(), size, local, host, control, launcher=launcher)
+            ranks = replace(ranks, beside=_group_of_host(ranks))
             near = OneHost(ranks.rank, size, ranks.from_first) if _on_one_host() and OneHost.is_possible() else None
             with near or nullcontext():
                 yield replace(ranks, near=near)
@@ -170,18 +179,26 @@ def joined_ranks() -> Iterator[Ranks]:
             dist.destroy_process_group()
 
 
+class LostError(UserError):
+    """Other processes of a training are gone, or all were told to end."""
+
+    exit_code = ExitCode.UNEXPECTED
+
+
 @contextmanager
 def lost_peers_told(way_on: Callable[[], str]) -> Iterator[None]:
-    """Raise UserError where another process of the training is gone; only then is asked how to go on."""
+    """Raise LostError where another process of the training is gone; only then is asked how to go on."""
     try:
         yield
     except (RuntimeError, KeyboardInterrupt) as error:
         found = error if isinstance(error, RuntimeError) else error.__context__
-        if not isinstance(found, RuntimeError) or not _lost(found):
+        lost = isinstance(found, RuntimeError) and _lost(found)
+        if not lost and error.args != (signal.SIGTERM,):
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which the launcher ends all that are left: say why first
         place = f"rank {os.environ.get('RANK', '?')}"
-        raise UserError(place, "another process of the training is gone", hint=way_on()) from error
+        why = "another process of the training is gone" if lost else "ended by its launcher, perhaps as another is gone"
+        raise LostError(place, why, hint=way_on()) from error
 
 
 def _meet() -> PrefixStore:
@@ -196,6 +213,16 @@ def _meet() -> PrefixStore:
     start = _name_of_start(launcher, rank, size)
     dist.init_process_group(backend, store=PrefixStore(start, store), rank=rank, world_size=size)
     return launcher
+
+
+def _group_of_host(ranks: Ranks) -> Any:  # noqa: ANN401
+    """The group of the processes of this host; all make those of all hosts, in the same order."""
+    hosts = ranks.gathered(ranks.host)
+    if len(set(hosts)) == 1:
+        return ranks.control
+    members = {host: [rank for rank, own in enumerate(hosts) if own == host] for host in sorted(set(hosts))}
+    groups = {host: dist.new_group(own, backend="gloo", timeout=PATIENCE) for host, own in members.items()}
+    return groups[ranks.host]
 
 
 def _name_of_start(launcher: PrefixStore, rank: int, size: int) -> str:

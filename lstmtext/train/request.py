@@ -7,9 +7,9 @@ from pathlib import Path
 from lstmtext.bundle import Bundle, load_bundle
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.encoded import EncodedData, is_encoded, load_encoded
-from lstmtext.data.encoding import Run, alone
 from lstmtext.data.plan import DataRequest, columns_remark, make_plan
 from lstmtext.data.prepare import prepare
+from lstmtext.data.rows import MakeRows, make_alone
 from lstmtext.description import check_head_name
 from lstmtext.errors import DataError, UsageError
 from lstmtext.resolve import with_kept
@@ -57,8 +57,8 @@ def make_job(
     if encoder is not None and request.add_to and request.head and not tokenizer:
         check_new_head(encoder, request.head)  # before time is spent on the data
 
-    def make(run: Run = alone) -> tuple[EncodedData, Settings]:
-        return _prepared(request, choose, encoder, work, remark, tokenizer, run)
+    def make(make_rows: MakeRows = make_alone) -> tuple[EncodedData, Settings]:
+        return _prepared(request, choose, encoder, work, remark, tokenizer, make_rows)
 
     encoded = is_encoded(Path(request.data.data[0]))
     data, settings = make() if ranks.size == 1 or encoded else encoded_together(ranks, work, make)
@@ -184,7 +184,7 @@ def _prepared(
     work: Path,
     remark: Callable[[str], None],
     tokenizer: str,
-    run: Run,
+    make_rows: MakeRows,
 ) -> tuple[EncodedData, Settings]:
     """The encoded data and the settings that fit them; what is written on the way goes into the work folder."""
     names = request.data.data
@@ -204,7 +204,7 @@ def _prepared(
         plan = replace(plan, tokenizer=encoder.tokenizer, head=found and found[1])
     elif tokenizer:
         plan = replace(plan, tokenizer=Tokenizer.from_json(tokenizer, request.output))
-    data = prepare(plan, settings, work, run)
+    data = prepare(plan, settings, work, make_rows)
     if tokenizer:  # the size that was asked for is a bound, and stands in the bundle as it was given
         data = replace(data, settings=replace(data.settings, text=settings.text))
     if data.facts.columns != plan.columns.known():  # what could not be read ahead

@@ -6,6 +6,7 @@ current step, with the best weights so far saved as a bundle.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -13,7 +14,9 @@ import torch
 
 from lstmtext.description import BundleInfo
 from lstmtext.errors import Interrupted, UsageError, UserError, reason
-from lstmtext.nn.joint import models_of
+from lstmtext.nn.joint import JointModel, models_of
+from lstmtext.nn.model import Model, fixed_tensors
+from lstmtext.train.checkpoint import Snapshot
 from lstmtext.train.course import Course
 from lstmtext.train.feeds import Feed, train_feed
 from lstmtext.train.interrupts import interruptible
@@ -90,7 +93,7 @@ class Begun(NamedTuple):
 def _begin(job: TrainJob, device: torch.device) -> Begun:
     """A course at its beginning, or at the last checkpoint of its run."""
     settings, run, ranks = job.settings, job.run, job.ranks
-    model = make_model(job).to(device)
+    model = _made_once(job).to(device)
     course = Course(model, settings, fresh_head=job.fresh_head, taken=job.taken)
     if ranks.rank:  # other dropout than the first
         torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
@@ -108,6 +111,22 @@ def _begin(job: TrainJob, device: torch.device) -> Begun:
                 run.folder, f"cannot be written: {reason(error)}", hint="nothing was trained; make room"
             ) from error
     return Begun(course, feed, precision)
+
+
+def _made_once(job: TrainJob) -> Model | JointModel:
+    """A new model on each rank, with what the first has fitted to the data on the threads of all of its host.
+
+    Weights that the first took over from a bundle reach the others as gradients are first shared.
+    """
+    ranks = job.ranks
+    if ranks.size == 1 or job.fixed is not None:
+        return make_model(job)
+    if not ranks.first:
+        return make_model(replace(job, fixed=Snapshot(ranks.from_first(None), {})))
+    with ranks.threads_of_all():
+        model = make_model(job)
+    ranks.from_first({name: value.cpu() for name, value in fixed_tensors(model).items()})
+    return model
 
 
 SEEDS_APART = 1_000_003

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from lstmtext.bundle import is_bundle, load_bundle, report_path
-from lstmtext.config import Settings
+from lstmtext.config import Settings, TaskName
 from lstmtext.data.plan import DataRequest
 from lstmtext.description import BundleInfo
 from lstmtext.errors import UsageError, UserError, reason
@@ -88,8 +88,8 @@ def _begun(ranks: Ranks, output: Path) -> Path | None:
     return ranks.from_first([Path(name) if name and RunFolder.can_go_on(Path(name)) else None])[0]
 
 
-ENOUGH_TOKENS = 2048
-"""Of a step, for each process of one host: with a quarter of that, one by itself is faster (CONTRIBUTING.md)."""
+ENOUGH_TOKENS: dict[TaskName, int] = {"classify": 2048, "tag": 2048, "generate": 4096}
+"""Of a step, for each process of one host: with a quarter of that, one by itself may be faster (CONTRIBUTING.md)."""
 
 
 def _start(
@@ -117,14 +117,16 @@ def _of_small_steps(job: TrainJob) -> str:
     """What to do where the processes of a host have too little to do in each step, if they have."""
     settings, processes = job.settings, job.ranks.size
     train, generate = settings.train, settings.generate
-    if job.heads[0].task.name == "generate":
+    task = job.heads[0].task.name
+    enough = ENOUGH_TOKENS[task]
+    if task == "generate":
         name, count, each = "generate.rows", generate.rows, generate.window
     else:
         name, count, each = "train.batch_tokens", train.batch_tokens, 1
     own = train.accumulate * count * each // processes
-    if job.ranks.near is None or torch.cuda.is_available() or own >= ENOUGH_TOKENS:
+    if job.ranks.near is None or torch.cuda.is_available() or own >= enough:
         return ""
-    wanted = math.ceil(ENOUGH_TOKENS * processes / (train.accumulate * each))
+    wanted = math.ceil(enough * processes / (train.accumulate * each))
     larger = f"larger steps: --set {name}={wanted}, with a rate of its own (--find-lr)"
     return f"each of {processes} processes reads {own} tokens a step, and one by itself may be faster; {larger}"
 

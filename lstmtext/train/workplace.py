@@ -15,7 +15,7 @@ from lstmtext.train.runs import RunFolder
 def workplace(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
     """The run's folder, which the first rank alone has, and a folder for encoded data, which the first of a host makes.
 
-    Raises UserError where another process of the training is gone.
+    Raises LostError where another process of the training is gone.
     """
     with _folders(ranks, beside, open_run) as (run, work):
         folder = ranks.from_first(run.folder if run else None)

@@ -1,5 +1,6 @@
 """What stands around a command in a pipe: readers that leave, slow producers, full disks."""
 
+import gzip
 import os
 import pty
 import select
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lstmtext.cli.streams import read_groups
+from lstmtext.cli.streams import GROUP_LINES, read_groups
 from tests.conftest import COMMAND, ENVIRONMENT
 
 LINE = b"Anna was good.\n"
@@ -72,8 +73,6 @@ def test_a_reader_that_never_reads_ends_info_quietly(start_process, classify_bun
 
 
 def test_text_files_may_be_compressed(run_here, classify_bundle, tmp_path):
-    import gzip
-
     (tmp_path / "plain.txt").write_bytes(LINE * 3)
     (tmp_path / "packed.txt.gz").write_bytes(gzip.compress(LINE * 3))
     plain = run_here("classify", tmp_path / "plain.txt", "-m", classify_bundle)
@@ -104,6 +103,73 @@ def test_an_interrupt_in_the_middle_of_work_ends_with_exit_130(start_process, bu
     assert process.returncode == 130
     assert said.count(b"\n") <= 1
     assert b"Traceback" not in said
+
+
+def test_an_interrupt_in_the_middle_of_a_long_line_does_not_wait_for_it(start_process, tag_bundle):
+    """It would take half a minute; another short one would be answered within the second."""
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start_process("tag", "-m", tag_bundle, "--threads", 2, **streams)
+    process.stdin.write(LINE)
+    process.stdin.flush()
+    process.stdout.readline()
+    process.stdin.write(LINE.rstrip() * 1_000_000 + b"\n")
+    process.stdin.flush()
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(5) == 130
+    assert process.stderr.read() == b"lstmtext: interrupted\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_that_fills_in_the_middle_of_an_answer_is_told_of(classify_bundle, tmp_path, unbuffered):
+    """Where Python does not buffer, a write may take a part of what it is given."""
+    (tmp_path / "many.txt").write_bytes(LINE * 3000)
+    words = [COMMAND, "classify", str(tmp_path / "many.txt"), "-m", str(classify_bundle)]
+    limit = "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))"
+    script = f"import os, resource, sys; {limit}; os.execv(sys.argv[1], sys.argv[1:])"
+    with (tmp_path / "answers.txt").open("wb") as answers:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            env={**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered},
+            stdout=answers,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, b"lstmtext: standard output: File too large\n")
+    assert (tmp_path / "answers.txt").stat().st_size == 30_000
+
+
+def test_standard_input_that_does_not_wait_is_waited_for(start_process, classify_bundle):
+    """Some programs hand on such pipes; a pause of the writer is no end."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process = start_process("classify", "-m", classify_bundle, stdin=reader, stdout=subprocess.PIPE)
+    with open(writer, "wb", buffering=0) as lines:  # noqa: PTH123
+        for _ in range(3):
+            lines.write(LINE)
+            assert process.stdout.readline().count(b"\t") == 1
+            time.sleep(0.1)
+    assert process.wait(WAIT_SECONDS) == 0
+    os.close(reader)
+
+
+def test_what_was_cut_or_broken_is_told_of_though_the_input_ends_in_an_error(start_process, classify_bundle, tmp_path):
+    packed = gzip.compress(b"soup " * 3000 + b"\xff\n" + LINE * 100_000)
+    (tmp_path / "broken.txt.gz").write_bytes(packed[: len(packed) * 9 // 10])
+    process = start_process("classify", tmp_path / "broken.txt.gz", "-m", classify_bundle, stderr=subprocess.PIPE)
+    said = process.communicate(timeout=WAIT_SECONDS)[1].decode().splitlines()
+    assert process.returncode == 3
+    assert said[0] == "lstmtext: texts longer than the model reads, without their middle: 1"
+    assert said[1].startswith("lstmtext: lines with bytes that are not UTF-8")
+    assert "cannot be read" in said[2]
+    assert len(said) == 3
+
+
+def test_a_group_has_no_more_than_so_many_lines(tmp_path):
+    (tmp_path / "empty.txt").write_bytes(b"\n" * 3 * GROUP_LINES + b"x")
+    sizes = [len(group) for group in read_groups(str(tmp_path / "empty.txt"))]
+    assert sum(sizes) == 3 * GROUP_LINES + 1
+    assert max(sizes) == GROUP_LINES
 
 
 INTERRUPTED_WHILE_LOADING = """

@@ -105,11 +105,23 @@ def test_a_line_of_fifty_megabytes_is_one_answer_and_says_that_it_was_cut(classi
 
 
 @pytest.mark.slow
-def test_tag_reads_a_line_of_a_megabyte(tag_bundle, tmp_path):
-    text = "Anna Berg lives in Oslo . " * 40_000
+@pytest.mark.parametrize(("format_name", "megabytes"), [("conll", 200), ("jsonl", 380)])
+def test_tag_reads_a_line_of_four_megabytes_in_bounded_memory(tag_bundle, tmp_path, format_name, megabytes):
+    """A million words, of which only the places are held, not the words."""
+    text = "Anna Berg lives in Oslo . " * 160_000
     (tmp_path / "long.txt").write_text(text)
-    words = [COMMAND, "tag", str(tmp_path / "long.txt"), "-m", str(tag_bundle), "--pretokenized"]
+    command = [COMMAND, "tag", str(tmp_path / "long.txt"), "-m", str(tag_bundle), "--pretokenized"]
+    words = [sys.executable, "-c", PROGRAM, *command, "--format", format_name]
     done = subprocess.run(words, capture_output=True, env=ENVIRONMENT, check=True, timeout=600, text=True)
-    rows = done.stdout.splitlines()
-    assert [row.split("\t")[0] for row in rows[:-1]] == text.split()
-    assert rows[:6] == rows[6:12] == rows[-7:-1]
+    assert int(done.stderr) < megabytes
+    if format_name == "conll":
+        rows = [row.split("\t") for row in done.stdout.splitlines()[:-1]]
+        found, tags = map(list, zip(*rows, strict=True))
+    else:
+        record = json.loads(done.stdout)
+        found, tags = record["words"], record["tags"]
+        assert list(record) == ["text", "words", "tags", "offsets", "spans"]
+        assert [text[start:end] for start, end in record["offsets"]] == found
+        assert all(text[span["start"] : span["end"]] == span["text"] for span in record["spans"])
+    assert found == text.split()
+    assert tags[:6] == tags[6:12] == tags[-6:]

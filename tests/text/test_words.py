@@ -3,32 +3,41 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lstmtext.text.words import WORD_PATTERN, split_on_spaces, split_words, word_texts
+from lstmtext.text.words import CHUNK, WORD_PATTERN, split_on_spaces, split_words, word_texts
 
 AWKWARD = st.text(alphabet=st.sampled_from("ab1.@#'’-!?<>_ \n\t\u00a0é日🙂\u0301n't/:"), max_size=40)
 
 
 @given(st.one_of(st.text(max_size=40), AWKWARD))
 def test_offsets_point_at_the_words_and_leave_only_white_space_between_them(text: str):
-    end = 0
-    for word in split_words(text):
-        assert word.text
-        assert text[word.start : word.end] == word.text
-        assert not text[end : word.start].strip()
-        end = word.end
-    assert not text[end:].strip()
+    words, before = split_words(text), 0
+    for place, (word, (start, end)) in enumerate(zip(words, words.spans(), strict=True)):
+        assert word
+        assert word == words[place] == words[place : place + 1][0] == text[start:end]
+        assert not text[before:start].strip()
+        before = end
+    assert not text[before:].strip()
 
 
 @given(st.one_of(st.text(max_size=40), AWKWARD))
 def test_the_short_way_to_plain_words_gives_those_of_the_pattern(text: str):
-    assert word_texts(text) == [word.text for word in split_words(text)] == regex.findall(WORD_PATTERN, text)
+    assert word_texts(text) == list(split_words(text)) == regex.findall(WORD_PATTERN, text)
 
 
 @given(AWKWARD)
 def test_words_on_spaces_are_what_str_split_gives_in_plain_text(text: str):
     words = split_on_spaces(text)
-    assert [word.text for word in words] == text.split()
-    assert all(text[word.start : word.end] == word.text for word in words)
+    assert list(words) == text.split()
+    assert [text[start:end] for start, end in words.spans()] == list(words)
+
+
+def test_more_words_than_are_read_at_once():
+    text = "ab c " * CHUNK
+    words = split_words(text)
+    assert len(words) == 2 * CHUNK
+    assert list(words) == ["ab", "c"] * CHUNK == words[:]
+    assert list(words.spans())[-1] == [len(text) - 2, len(text) - 1]
+    assert words[-1] == "c"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +55,7 @@ def test_words_on_spaces_are_what_str_split_gives_in_plain_text(text: str):
     ],
 )
 def test_text_is_cut_as_the_treebanks_cut_it(text: str, words: list[str]):
-    assert [word.text for word in split_words(text)] == words
+    assert list(split_words(text)) == words
 
 
 @pytest.mark.parametrize(

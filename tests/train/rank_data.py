@@ -6,28 +6,38 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lstmtext.data.encoding import Encoding
+from datasets.table import MemoryMappedTable
+
 from lstmtext.data.plan import DataRequest
+from lstmtext.data.rows import RowMaking
 from lstmtext.errors import UserError
 from lstmtext.resolve import resolve_settings
 from lstmtext.train.job import TrainRequest
 from lstmtext.train.ranks import joined_ranks
 from lstmtext.train.request import make_job
 
-encode = Encoding.part
+make = RowMaking.part
 
 
 def main(file: str, without_room: str = "") -> None:
     """The records of this process, the part that it encoded, and the names of what it wrote."""
     parts = []
 
-    def part(encoding: Encoding, own: int, of: int):
+    def part(making: RowMaking, own: int, of: int):
         parts.append([own, of])
         if str(own) == without_room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return encode(encoding, own, of)
+        return make(making, own, of)
 
-    Encoding.part = part
+    RowMaking.part = part
+    opened = set()
+    restore = MemoryMappedTable.__setstate__
+
+    def noted(table: MemoryMappedTable, state: dict[str, str]) -> None:
+        opened.add("own" if state["path"].startswith(work) else "another's")
+        restore(table, state)
+
+    MemoryMappedTable.__setstate__ = noted
     with joined_ranks() as ranks, TemporaryDirectory() as work:
         request = TrainRequest(DataRequest([file]), Path(work) / "model")
         job = make_job(request, resolve_settings, ranks, Path(work), lambda text: None)
@@ -35,6 +45,7 @@ def main(file: str, without_room: str = "") -> None:
         found = {
             "rank": ranks.rank,
             "parts": parts,
+            "opened": sorted(opened),
             "data": job.data.fingerprint(),
             "words": job.data.facts.words,
             "records": len(texts),

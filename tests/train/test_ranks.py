@@ -16,6 +16,7 @@ import pytest
 
 from lstmtext.bundle import load_bundle
 from lstmtext.train.feeds import RecordFeed, StreamFeed, at_least
+from tests.train.rank_losses import WITHOUT_CHANCE
 from tests.train.test_schedule_and_feeds import with_sizes
 
 ROOT = Path(__file__).parent.parent.parent
@@ -232,6 +233,7 @@ def test_the_processes_of_a_host_encode_a_part_each_and_map_the_data_of_one():
     assert "encoded" in first.pop("written")
     assert second.pop("written") == []
     assert (first.pop("parts"), second.pop("parts")) == ([[0, 2]], [[1, 2]])
+    assert (first.pop("opened"), second.pop("opened")) == (["own"], ["another's"])  # the second wrote nothing
     assert (first.pop("rank"), second.pop("rank")) == (0, 1)
     assert first == second
     assert first.items() >= {name: alone[name] for name in ("data", "words", "records", "size")}.items()
@@ -243,6 +245,7 @@ def test_each_host_encodes_all_data():
     first, second = prepared(*of_two_hosts("-m", "tests.train.rank_data", "data/reviews.csv"))
     assert first["parts"] == second["parts"] == [[0, 1]]
     assert first["data"] == second["data"]
+    assert first["opened"] == second["opened"] == ["own"]  # on real hosts, the other's files are not there
     assert "encoded" in first["written"]
     assert "encoded" in second["written"]
 
@@ -257,6 +260,50 @@ def test_a_process_that_has_no_room_to_encode_says_so_and_the_others_leave(rank)
     assert "cannot be written" in said[0]
     assert done.stdout == ""
     assert done.returncode != 0
+
+
+@pytest.mark.slow
+def test_the_first_process_fits_the_ngrams_for_all_and_what_was_taken_over_reaches_them(classify_bundle, tmp_path):
+    """Without chance, two processes have the losses of one from the first step on."""
+    settings = [*WITHOUT_CHANCE, "train.batch_tokens=2048", "train.precision=float32"]
+    still = [word for setting in settings for word in ("--set", setting)]
+    data = [ROOT / "data" / "reviews.csv", "--encoder", classify_bundle, "--threads", "1", "--epochs", "2", *still]
+    words = ["-m", "tests.train.rank_train", "counted", "train", *data]
+    found = {}
+    for name, launch in {"one": [sys.executable, *words], "two": torchrun(*words)}.items():
+        command = [*map(str, launch), "-o", str(tmp_path / name), "--log-dir", str(tmp_path / f"logs-{name}")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert [line for line in done.stderr.splitlines() if line.startswith("fitted")] == ["fitted by 0"]
+        steps = (tmp_path / f"logs-{name}" / "steps.jsonl").read_text().splitlines()
+        found[name] = [record["loss"] for record in map(json.loads, steps) if record["kind"] == "step"]
+    assert len(found["one"]) > 3
+    assert found["two"][:4] == pytest.approx(found["one"][:4], abs=1e-4)  # then a batch of one text is joined
+    keys = [load_bundle(tmp_path / name).head_arrays("labels", "bypass.keys_N")[""] for name in found]
+    assert np.array_equal(*keys)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_all_encode_ends_the_others_with_a_clear_word(tmp_path):
+    words = ["train", ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, "-q"]
+    command = torchrun("-m", "tests.train.rank_train", "killed", *words)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    said = [line for line in done.stderr.splitlines() if line.startswith("lstmtext: ")]
+    assert len(said) == 1
+    assert said[0].startswith(
+        "lstmtext: rank 0: ended by its launcher, perhaps as another is gone; there is no checkpoint"
+    )
+    assert done.returncode != 0
+    assert list(tmp_path.rglob("*")) in ([], [tmp_path / ".runs"])
+
+
+@pytest.mark.slow
+def test_what_all_processes_find_wrong_is_said_once(tmp_path):
+    words = ["train", ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", "--encoder", tmp_path / "none", "-q"]
+    done = subprocess.run(torchrun("-m", "lstmtext", *words), capture_output=True, text=True, check=False)
+    said = [line for line in done.stderr.splitlines() if line.startswith("lstmtext: ")]
+    assert len(said) == 1
+    assert "no such bundle" in said[0] or "none" in said[0]
 
 
 @pytest.mark.slow
@@ -278,5 +325,5 @@ def test_all_processes_begin_on_the_language_model_once_it_is_whole(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("lstmtext: saved") == 1
-    assert "larger steps: --set generate.rows=128" in done.stderr
+    assert "larger steps: --set generate.rows=256" in done.stderr
     assert load_bundle(tmp_path / "model").head()[1].training["started_from"] == "model.lm"

@@ -38,7 +38,7 @@ def _ours(folder):
     predictor = SentencePredictor(bundle, bundle.head())
 
     def tagged(texts):
-        return predictor.predict([[word.text for word in split_words(text)] for text in texts])
+        return predictor.predict([split_words(text) for text in texts])
 
     return lambda texts: list(in_order((texts[at : at + CHUNK] for at in range(0, len(texts), CHUNK)), tagged))
 

@@ -5,7 +5,7 @@ part; the parts one after the other are the whole, whatever their number.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,9 +78,9 @@ class Schemes:
     new: Scheme
     old: Scheme
 
-    def bio(self, sentences: TaggedSentences) -> list[tuple[list[str], int]]:
+    def bio(self, sentences: TaggedSentences) -> Iterator[tuple[list[str], int]]:
         """Tags in BIO, and how many were repaired, of each sentence."""
-        return [to_bio(tags, self.old if replayed else self.new) for tags, replayed in sentences]
+        return (to_bio(tags, self.old if replayed else self.new) for tags, replayed in sentences)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class EncodeSentences:
 
     def __call__(self, chunk: Chunk, counted: Counter[str]) -> Chunk:
         """See `Encode`."""
-        converted = self.schemes.bio(zip(chunk["tags"], chunk["old"], strict=True))
+        converted = list(self.schemes.bio(zip(chunk["tags"], chunk["old"], strict=True)))
         ids = [[self.tags.id(tag) for tag in tags] for tags, _ in converted]
         examples = sentence_examples(self.tokenizer, chunk["words"], ids)
         counted["repaired_tags"] += sum(repaired for _, repaired in converted)
@@ -136,8 +136,8 @@ class EncodeStream:
 
 
 @dataclass(frozen=True)
-class Encoding:
-    """The encoding of all records of some splits, with Arrow files in a work folder.
+class RowMaking:
+    """How all records of some splits become rows, in Arrow files of a work folder.
 
     It can be handed to another process of the host, which finds the records in their memory-mapped files.
     """
@@ -173,13 +173,13 @@ class Encoding:
         return self.work / f"{split}-{part}.arrow"
 
 
-Encoded = tuple["datasets.DatasetDict", Counter[str]]
+MadeRows = tuple["datasets.DatasetDict", Counter[str]]
 """The rows of all splits, and what was counted on the way."""
-Run = Callable[[Encoding], Encoded]
-"""Who does an encoding: this process alone, or all of its host."""
+MakeRows = Callable[[RowMaking], MadeRows]
+"""Who makes rows: this process alone, or all of its host."""
 
 
-def alone(encoding: Encoding) -> Encoded:
-    """Encode everything in this process."""
-    counted = encoding.part(0, 1)
-    return encoding.joined(1), counted
+def make_alone(making: RowMaking) -> MadeRows:
+    """All rows, in this process."""
+    counted = making.part(0, 1)
+    return making.joined(1), counted

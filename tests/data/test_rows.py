@@ -1,4 +1,4 @@
-"""Parts of an encoding, one after the other, are the whole: rows and counts, for each task and any number of parts."""
+"""Parts of the rows, one after the other, are the whole: rows and counts, for each task and any number of parts."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lstmtext.data.encoding import alone
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
+from lstmtext.data.rows import make_alone
 from lstmtext.resolve import resolve_settings
 
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -25,24 +25,24 @@ def other():
 def in_parts(parts, other):
     """All but the first part made by another process, the last one first."""
 
-    def run(encoding):
-        made = [other.submit(encoding.part, number, parts) for number in reversed(range(1, parts))]
-        counted = sum((own.result() for own in made), encoding.part(0, parts))
-        return encoding.joined(parts), counted
+    def make_rows(making):
+        made = [other.submit(making.part, number, parts) for number in reversed(range(1, parts))]
+        counted = sum((own.result() for own in made), making.part(0, parts))
+        return making.joined(parts), counted
 
-    return run
+    return make_rows
 
 
-def prepared(task, folder, run, *, replay=()):
+def prepared(task, folder, make_rows, *, replay=()):
     folder.mkdir()
     plan, _ = make_plan(DataRequest([str(DATA / FILES[task])], replay=replay))
-    return prepare(plan, resolve_settings(task), folder, run)
+    return prepare(plan, resolve_settings(task), folder, make_rows)
 
 
 @pytest.mark.parametrize("task", list(FILES))
 @pytest.mark.parametrize("parts", [2, 3])
 def test_parts_are_the_whole(task, parts, other, tmp_path):
-    whole = prepared(task, tmp_path / "whole", alone)
+    whole = prepared(task, tmp_path / "whole", make_alone)
     joined = prepared(task, tmp_path / "parts", in_parts(parts, other))
     assert joined.fingerprint() == whole.fingerprint()
     assert joined.facts == whole.facts
@@ -53,7 +53,7 @@ def test_parts_are_the_whole(task, parts, other, tmp_path):
 
 def test_parts_with_replayed_records_are_the_whole(other, tmp_path):
     replay = [str(DATA / "reviews.csv")]
-    whole = prepared("classify", tmp_path / "whole", alone, replay=replay)
+    whole = prepared("classify", tmp_path / "whole", make_alone, replay=replay)
     joined = prepared("classify", tmp_path / "parts", in_parts(2, other), replay=replay)
     assert whole.facts.replayed > 0
     assert joined.fingerprint() == whole.fingerprint()
@@ -63,8 +63,8 @@ def test_there_may_be_fewer_records_than_parts(other, tmp_path):
     (tmp_path / "few.csv").write_text("text,label\nIt was good,yes\nIt was bad,no\n")
     plan, _ = make_plan(DataRequest([str(tmp_path / "few.csv")], [str(tmp_path / "few.csv")]))
     made = []
-    for name, run in (("whole", alone), ("parts", in_parts(5, other))):
+    for name, make_rows in (("whole", make_alone), ("parts", in_parts(5, other))):
         (tmp_path / name).mkdir()
-        made.append(prepare(plan, resolve_settings("classify"), tmp_path / name, run))
+        made.append(prepare(plan, resolve_settings("classify"), tmp_path / name, make_rows))
     assert made[0].fingerprint() == made[1].fingerprint()
     assert len(made[1].tables["train"]) == 2
