@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lstmtext.bundle import load_bundle
+from lstmtext.runtime.export import export_bundle
+from lstmtext.runtime.predictors import SentencePredictor, TextPredictor
 from lstmtext.shipped import BYTES_PER_TOKEN
 from lstmtext.train.auto import LEAST_SHARE, bytes_per_token
 
@@ -98,6 +102,28 @@ def test_its_language_is_the_one_that_others_are_compared_with():
 
     texts = (ROOT / "data" / "prose.txt").read_text().split("\n\n")
     assert bytes_per_token(load_bundle(ENGLISH).tokenizer, texts) == pytest.approx(BYTES_PER_TOKEN, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["int8", "float32"])
+def test_its_answers_depend_on_no_neighbours(tmp_path, precision):
+    """512 units, where the products take their rows and columns in blocks, and texts of 1 to 400 words."""
+    bundle = load_bundle(shutil.copytree(ENGLISH, tmp_path / "en"))
+    if precision == "float32":
+        export_bundle(bundle, "float32")
+        bundle = load_bundle(bundle.folder)
+    words = (ROOT / "data" / "prose.txt").read_text().split()
+    texts = [" ".join(words[7 * count : 8 * count]) for count in range(1, 400, 9)]
+    classify = TextPredictor(bundle, *bundle.head("sentiment")).predict
+    tag = SentencePredictor(bundle, bundle.head("upos"), bundle.head("ner")).predict
+    together = classify(texts)
+    for others in ([[text] for text in texts], [texts[::-1]], [texts[::2], texts[1::2]]):
+        found = {text: answer for some in others for text, answer in zip(some, classify(some), strict=True)}
+        for text, answer in zip(texts, together, strict=True):
+            assert np.array_equal(found[text].probabilities_K, answer.probabilities_K)
+    whole = tag([text.split() for text in texts]).by_head
+    alone = [tag([text.split()]).by_head for text in texts]
+    assert whole == [[own[head][0] for own in alone] for head in range(2)]
 
 
 @pytest.mark.slow
