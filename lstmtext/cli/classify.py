@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import RecordLines, free_key, json_line, read_groups, remark, remark_cut, write_lines
+from lstmtext.cli.streams import RecordLines, answer_groups, free_key, json_line, read_groups, remark
 from lstmtext.text.labels import SEPARATOR, join_labels
 
 if TYPE_CHECKING:
@@ -47,26 +47,16 @@ def classify(
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import TextPredictor
-    from lstmtext.runtime.workers import in_order
 
     output = options.chosen_format(format_name, OUTPUTS)
     bundle = load_bundle(model)
     predictor = TextPredictor(bundle, *bundle.head(options.one_head(head), "classify"))
-    say = partial(remark, quiet=quiet)
-    lines = RecordLines(file, text_column, as_json=output == "jsonl", say=say)
-    cut = 0
+    lines = RecordLines(file, text_column, as_json=output == "jsonl", say=partial(remark, quiet=quiet))
 
     def answers(records: list[dict[str, object]]) -> tuple[list[str], int]:
         return answer_lines(predictor, records, lines.column, top, as_json=output == "jsonl")
 
-    try:
-        for written, shortened in in_order(map(lines.parse, read_groups(file)), answers, threads):
-            write_lines(written)
-            cut += shortened
-    finally:
-        remark_cut("classify", cut, quiet=quiet)
-        for text in lines.remarks():
-            say(text)
+    answer_groups("classify", lines, read_groups(file), answers, threads)
 
 
 def answer_lines(

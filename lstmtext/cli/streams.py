@@ -98,10 +98,10 @@ def remark(text: str, *, quiet: bool = False) -> None:
         abandon(sys.stderr)
 
 
-def remark_cut(task: TaskName, count: int, *, quiet: bool = False) -> None:
+def remark_cut(task: TaskName, count: int, say: Callable[[str], None] = remark) -> None:
     """Say how many texts or words were longer than the model reads, if any were."""
     if count:
-        remark(f"{_CUT[task]} longer than the model reads, without their middle: {count:,}", quiet=quiet)
+        say(f"{_CUT[task]} longer than the model reads, without their middle: {count:,}")
 
 
 def abandon(stream: TextIO) -> None:
@@ -130,7 +130,7 @@ class RecordLines:
         self.column = text_column or "text"
         self._as_json = as_json or text_column is not None
         self._only_json = text_column is not None
-        self._say = say
+        self.say = say
         self._read = 0
         self.strays = 0
         """Lines that should hold a text under the column and do not; they were read as plain lines."""
@@ -147,7 +147,7 @@ class RecordLines:
                 records.append(self._parse(line))
             else:
                 if self._read == 1 and _json_object(line):
-                    self._say("the first line is a JSON object and read as plain text; --format jsonl reads its text")
+                    self.say("the first line is a JSON object and read as plain text; --format jsonl reads its text")
                 records.append({self.column: line})
         return records
 
@@ -167,11 +167,36 @@ class RecordLines:
             if self.strays == 1:
                 found = f"it has {', '.join(map(repr, record))}" if record else "it is no JSON object"
                 found = "what it has there is no string" if record and self.column in record else found
-                self._say(
+                self.say(
                     f"line {self._read} has no text under '{self.column}' ({found}) and is read as plain text; "
                     "--text-column names another key"
                 )
         return {**(record or {}), self.column: line}
+
+
+Answered = tuple[list[str], int]
+"""Lines to write, and how many texts or words were cut for them."""
+
+
+def answer_groups(
+    task: TaskName,
+    lines: RecordLines,
+    groups: Iterable[list[str]],
+    work: Callable[[list[dict[str, object]]], Answered],
+    threads: int,
+) -> None:
+    """Write what the work makes of the records of each group; at the end, however it comes, say what was not read."""
+    from lstmtext.runtime.workers import in_order
+
+    cut = 0
+    try:
+        for written, shortened in in_order(map(lines.parse, groups), work, threads):
+            write_lines(written)
+            cut += shortened
+    finally:
+        remark_cut(task, cut, lines.say)
+        for text in lines.remarks():
+            lines.say(text)
 
 
 def _json_object(line: str) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lstmtext.cli import options
-from lstmtext.cli.streams import RecordLines, read_groups, remark, remark_cut, write_lines
+from lstmtext.cli.streams import RecordLines, answer_groups, read_groups, remark
 from lstmtext.cli.tag_formats import TAG_FORMATS, chosen_heads, tagged_lines
 
 
@@ -34,7 +34,6 @@ def tag(
     """
     from lstmtext.bundle import load_bundle
     from lstmtext.runtime.predictors import SentencePredictor
-    from lstmtext.runtime.workers import in_order
     from lstmtext.text.words import split_on_spaces, split_words
 
     options.chosen_format(format_name, tuple(TAG_FORMATS))
@@ -42,10 +41,7 @@ def tag(
     heads = chosen_heads(bundle, head or [], format_name)
     predictor = SentencePredictor(bundle, *heads)
     split = split_on_spaces if pretokenized else split_words
-    say = partial(remark, quiet=quiet)
-    lines = RecordLines(file, text_column, as_json=format_name == "jsonl", say=say)
-
-    cut = 0
+    lines = RecordLines(file, text_column, as_json=format_name == "jsonl", say=partial(remark, quiet=quiet))
 
     def tagged(records: list[dict[str, object]]) -> tuple[list[str], int]:
         words = [split(str(record[lines.column])) for record in records]
@@ -53,11 +49,4 @@ def tag(
         made = tagged_lines(heads, records, words, answers.by_head, lines.column)
         return [TAG_FORMATS[format_name](line) for line in made], answers.cut
 
-    try:
-        for written, shortened in in_order(map(lines.parse, read_groups(file)), tagged, threads):
-            write_lines(written)
-            cut += shortened
-    finally:
-        remark_cut("tag", cut, quiet=quiet)
-        for text in lines.remarks():
-            say(text)
+    answer_groups("tag", lines, read_groups(file), tagged, threads)
