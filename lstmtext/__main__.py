@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 
@@ -13,9 +14,10 @@ def main() -> NoReturn:
         run()
     except SystemExit as leaving:
         workers = sys.modules.get("lstmtext.runtime.workers")
-        if workers is None or not workers.are_working():
+        if workers is None or not workers.has_threads():
             raise
-        sys.stderr.flush()
+        with suppress(Exception):  # it may be closed
+            sys.stderr.flush()
         os._exit(int(leaving.code or 0))  # nobody waits for their work any more, of which a long line has minutes
     except KeyboardInterrupt:
         sys.stderr.write("lstmtext: interrupted\n")

@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from lstmtext import __version__
 from lstmtext.cli import classify, evaluate, export, generate, info, preprocess, settings, tag, train, tune
 from lstmtext.cli.streams import abandon, remark
-from lstmtext.errors import DataError, ExitCode, Interrupted, ModelError, UsageError, UserError
+from lstmtext.errors import ExitCode, Interrupted, UserError
 from lstmtext.folders import NO_ROOM
 
 app = typer.Typer(
@@ -69,6 +69,9 @@ def main() -> NoReturn:
     for ending in (signal.SIGTERM, signal.SIGHUP):  # clean up as after Ctrl-C, unless told to ignore it (nohup)
         if signal.getsignal(ending) == signal.SIG_DFL:
             signal.signal(ending, _interrupt)
+    for stream in (sys.stdin, sys.stdout):  # some programs hand on pipes that do not wait: a pause would be the end
+        with suppress(OSError, ValueError, AttributeError):
+            os.set_blocking(stream.fileno(), True)
     code, message = _run(debug=debug) if sys.stdout else (ExitCode.USAGE, "standard output: is closed")
     _heed_no_more()
     if message:
@@ -97,13 +100,7 @@ def _run(*, debug: bool) -> tuple[int, str]:
             traceback.print_exc()
         if isinstance(error, OSError):
             abandon(sys.stdout)
-        code, said = _explain(error)
-        return code, "" if _is_said_by_another(error) else said
-
-
-def _is_said_by_another(error: BaseException) -> bool:
-    """Whether the first process of this host finds the same, as all have the same command line and files."""
-    return os.environ.get("LOCAL_RANK", "0") != "0" and isinstance(error, UsageError | DataError | ModelError)
+        return _explain(error)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
@@ -111,7 +108,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
     match error:
         case typer.Exit():
             return error.exit_code, ""
-        case BrokenPipeError() | ConnectionResetError():  # the reader has left, as `head` does
+        case BrokenPipeError():  # the reader has left, as `head` does
             return ExitCode.OK, ""
         case KeyboardInterrupt():
             return ExitCode.INTERRUPTED, "interrupted"

@@ -80,8 +80,8 @@ def write_text(text: str) -> None:
         while left:  # where Python does not buffer (PYTHONUNBUFFERED), a write may take a part
             left = left[sys.stdout.buffer.write(left) :]
         sys.stdout.buffer.flush()
-    except (BrokenPipeError, ConnectionResetError):
-        raise
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise BrokenPipeError from error
     except OSError as error:
         raise OSError(error.errno, error.strerror, "standard output") from error
 
@@ -185,18 +185,21 @@ def answer_groups(
     work: Callable[[list[dict[str, object]]], Answered],
     threads: int,
 ) -> None:
-    """Write what the work makes of the records of each group; at the end, however it comes, say what was not read."""
+    """Write what the work makes of each group's records; at the end, be it an error of FILE, say what was not read."""
     from lstmtext.runtime.workers import in_order
 
-    cut = 0
+    cut, failed = 0, None
     try:
         for written, shortened in in_order(map(lines.parse, groups), work, threads):
             write_lines(written)
             cut += shortened
-    finally:
-        remark_cut(task, cut, lines.say)
-        for text in lines.remarks():
-            lines.say(text)
+    except DataError as error:  # what came before it is answered
+        failed = error
+    remark_cut(task, cut, lines.say)
+    for text in lines.remarks():
+        lines.say(text)
+    if failed is not None:
+        raise failed
 
 
 def _json_object(line: str) -> dict[str, object] | None:

@@ -6,11 +6,10 @@ UTF-8. What the lines mean is left to the readers of each format.
 
 import codecs
 import gzip
-import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -157,8 +156,6 @@ def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
     if name == "-":
         if sys.stdin is None:
             raise DataError("standard input", "is closed", hint="give a file, or a pipe")
-        with suppress(OSError, ValueError, AttributeError):  # a stream without a number; Windows
-            os.set_blocking(sys.stdin.fileno(), True)  # else Python takes a pause of the writer for the end
         return nullcontext(sys.stdin.buffer)
     if name.endswith(".gz"):
         return cast(IO[bytes], gzip.open(name, "rb"))

@@ -50,6 +50,6 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Made], threads: int =
     pool.shutdown()
 
 
-def are_working() -> bool:
-    """Whether threads are in the middle of work, though perhaps nobody waits for it."""
+def has_threads() -> bool:
+    """Whether threads of `in_order` are left, perhaps in the middle of work that nobody waits for."""
     return any(thread.name.startswith(WORKER) for thread in threading.enumerate())

@@ -191,6 +191,8 @@ def lost_peers_told(way_on: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyboardInterrupt) as error:
+        if isinstance(error.__context__, UserError):  # told to end while it was about to say what is wrong
+            raise error.__context__ from None
         found = error if isinstance(error, RuntimeError) else error.__context__
         lost = isinstance(found, RuntimeError) and _lost(found)
         if not lost and error.args != (signal.SIGTERM,):

@@ -114,9 +114,10 @@ def _begin(job: TrainJob, device: torch.device) -> Begun:
 
 
 def _made_once(job: TrainJob) -> Model | JointModel:
-    """A new model on each rank, with what the first has fitted to the data on the threads of all of its host.
+    """A new model on each rank, with what the first has fitted to the data.
 
-    Weights that the first took over from a bundle reach the others as gradients are first shared.
+    Weights that the first took over from a bundle reach the others' models as gradients are first shared. What they
+    keep beside those (the running average) is never used: the first alone validates and saves.
     """
     ranks = job.ranks
     if ranks.size == 1 or job.fixed is not None:

@@ -27,7 +27,7 @@ def workplace(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> 
 def _folders(ranks: Ranks, beside: Path, open_run: Callable[[], RunFolder]) -> Iterator[tuple[RunFolder | None, Path]]:
     """Both folders of `workplace`.
 
-    The others of a host are given a place where they write nothing, so that none that is killed leaves a folder.
+    The others of a host have no folder of their own, so that none that is killed leaves one.
     """
     if ranks.first:
         with open_run() as run:

@@ -16,7 +16,7 @@ from lstmtext.train.job import TrainRequest
 from lstmtext.train.ranks import joined_ranks
 from lstmtext.train.request import make_job
 
-make = RowMaking.part
+really_make = RowMaking.part
 
 
 def main(file: str, without_room: str = "") -> None:
@@ -27,7 +27,7 @@ def main(file: str, without_room: str = "") -> None:
         parts.append([own, of])
         if str(own) == without_room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return make(making, own, of)
+        return really_make(making, own, of)
 
     RowMaking.part = part
     opened = set()

@@ -10,20 +10,20 @@ from lstmtext.data.rows import RowMaking
 from lstmtext.train import making
 
 RANK = os.environ.get("RANK", "0")
-fit = making.fit_bypass
+really_fit = making.fit_bypass
 
 
 def killed(self, own, of):
     """The second process is killed while it encodes, and the first is busy."""
     if RANK == "1":
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(120)
+    time.sleep(60)
 
 
 def counted(*arguments, **options):
     """Whoever fits n-grams says so."""
     print(f"fitted by {RANK}", file=sys.stderr)
-    fit(*arguments, **options)
+    really_fit(*arguments, **options)
 
 
 if __name__ == "__main__":

@@ -220,6 +220,8 @@ def prepared(*commands: list[str]) -> list[dict[str, object]]:
     """What each process of `rank_data` says that it has, in order of rank."""
     with ExitStack() as stack:
         started = [stack.enter_context(subprocess.Popen(own, cwd=ROOT, stdout=subprocess.PIPE)) for own in commands]
+        for process in started:
+            stack.callback(process.kill)
         said = b"".join(process.communicate(timeout=300)[0] for process in started)
     assert not any(process.returncode for process in started)
     return sorted(map(json.loads, said.splitlines()), key=lambda found: found["rank"])
@@ -263,24 +265,24 @@ def test_a_process_that_has_no_room_to_encode_says_so_and_the_others_leave(rank)
 
 
 @pytest.mark.slow
-def test_the_first_process_fits_the_ngrams_for_all_and_what_was_taken_over_reaches_them(classify_bundle, tmp_path):
+@pytest.mark.parametrize("task", ["classify", "tag"])
+def test_the_first_process_fits_the_ngrams_for_all_and_what_was_taken_over_reaches_them(bundle_of, tmp_path, task):
     """Without chance, two processes have the losses of one from the first step on."""
     settings = [*WITHOUT_CHANCE, "train.batch_tokens=2048", "train.precision=float32"]
     still = [word for setting in settings for word in ("--set", setting)]
-    data = [ROOT / "data" / "reviews.csv", "--encoder", classify_bundle, "--threads", "1", "--epochs", "2", *still]
+    data = [ROOT / "data" / FILES[task], "--encoder", bundle_of(task), "--threads", "1", "--epochs", "2", *still]
     words = ["-m", "tests.train.rank_train", "counted", "train", *data]
     found = {}
     for name, launch in {"one": [sys.executable, *words], "two": torchrun(*words)}.items():
         command = [*map(str, launch), "-o", str(tmp_path / name), "--log-dir", str(tmp_path / f"logs-{name}")]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert [line for line in done.stderr.splitlines() if line.startswith("fitted")] == ["fitted by 0"]
+        fitted = [line for line in done.stderr.splitlines() if line.startswith("fitted")]
+        assert fitted == (["fitted by 0"] if task == "classify" else [])
         steps = (tmp_path / f"logs-{name}" / "steps.jsonl").read_text().splitlines()
         found[name] = [record["loss"] for record in map(json.loads, steps) if record["kind"] == "step"]
     assert len(found["one"]) > 3
     assert found["two"][:4] == pytest.approx(found["one"][:4], abs=1e-4)  # then a batch of one text is joined
-    keys = [load_bundle(tmp_path / name).head_arrays("labels", "bypass.keys_N")[""] for name in found]
-    assert np.array_equal(*keys)
 
 
 @pytest.mark.slow
@@ -295,15 +297,6 @@ def test_a_process_that_is_killed_while_all_encode_ends_the_others_with_a_clear_
     )
     assert done.returncode != 0
     assert list(tmp_path.rglob("*")) in ([], [tmp_path / ".runs"])
-
-
-@pytest.mark.slow
-def test_what_all_processes_find_wrong_is_said_once(tmp_path):
-    words = ["train", ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", "--encoder", tmp_path / "none", "-q"]
-    done = subprocess.run(torchrun("-m", "lstmtext", *words), capture_output=True, text=True, check=False)
-    said = [line for line in done.stderr.splitlines() if line.startswith("lstmtext: ")]
-    assert len(said) == 1
-    assert "no such bundle" in said[0] or "none" in said[0]
 
 
 @pytest.mark.slow
