@@ -1,7 +1,7 @@
 """`lstmtext generate`: text that goes on from a prompt."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Annotated
 
@@ -55,9 +55,8 @@ def generate(
     sampling = Sampling(max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed)
     bundle = load_bundle(model)
     predictor = LanguagePredictor(bundle, *bundle.head(options.one_head(head), "generate"))
-    prompts = [_clean(prompt)] if prompt is not None else _prompts()
     count = broken = 0
-    for text in prompts:
+    for text in _prompts() if prompt is None else [_clean(prompt)]:
         broken += REPLACEMENT in text
         rng = np.random.default_rng(seed)  # afresh, so that the text does not depend on the prompts before
         for _ in range(samples):
@@ -65,14 +64,18 @@ def generate(
             if as_json:
                 write_lines([json_line({"prompt": text, "text": "".join(pieces)})])
             else:
-                write_text("\n" * bool(count) + text)
-                for piece in chain(pieces, "\n"):
-                    write_text(piece)
+                _write_drawn(chain("\n" * bool(count), [text], pieces, "\n"))
             count += 1
     if broken:
         remark(f"prompts with bytes that are not UTF-8, now U+FFFD: {broken}; iconv converts files", quiet=quiet)
     if not count:
         remark("no prompts on standard input; give one with --prompt", quiet=quiet)
+
+
+def _write_drawn(pieces: Iterable[str]) -> None:
+    """Each piece as it comes."""
+    for piece in pieces:
+        write_text(piece)
 
 
 def _clean(prompt: str) -> str:

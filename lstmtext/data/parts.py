@@ -13,6 +13,7 @@ from lstmtext.data.columns import NO_COLUMNS, Columns
 from lstmtext.data.sources import Source
 from lstmtext.data.splits import label_set_strata, stratified_split
 from lstmtext.errors import DataError
+from lstmtext.text.arrays import Ints
 from lstmtext.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def _held_out(
     if settings.classify.multi_label:
         labels = label_set_strata(records["label"], share)
     kept, held = stratified_split(labels, share, settings.train.seed)
-    files = (str(place.with_suffix(f".{name}.arrow")) for name in ("kept", "held"))
-    parts = (records.select(chosen, indices_cache_file_name=next(files)) for chosen in (kept, held))
-    return next(parts), next(parts)
+
+    def part(name: str, chosen: Ints) -> "datasets.Dataset":
+        return records.select(chosen, indices_cache_file_name=f"{place}.{name}.arrow")
+
+    return part("kept", kept), part("held", held)

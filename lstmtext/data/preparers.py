@@ -128,7 +128,7 @@ def _prepare_stream(plan: DataPlan, settings: Settings, work: Path) -> Readied:
     def encoded(settings: Settings, tokenizer: Tokenizer, make_rows: MakeRows) -> EncodedData:
         rows = make_rows(_making(parts, EncodeStream(tokenizer), work))
         for split, sources in (("train", plan.train), ("validation", plan.valid or plan.train)):
-            if _token_count(rows[0][split]) < FEWEST_TOKENS:
+            if _token_count(rows.tables[split]) < FEWEST_TOKENS:
                 expected = f"{FEWEST_TOKENS} tokens for {split}"
                 raise DataError(sources[0].place(), "too little text to learn from", expected=expected)
         return _finish(plan, parts, settings, tokenizer, rows, Labels(()), Counter())
@@ -186,20 +186,19 @@ def _finish(
     names: Labels,
     label_counts: Counter[str],
 ) -> EncodedData:
-    tables, counted = rows
-    counts: dict[str, Any] = {name: int(count) for name, count in counted.items()}
+    counts: dict[str, Any] = {name: int(count) for name, count in rows.counted.items()}
     facts = Facts(
         task=plan.task,
         labels=names.names,
         label_counts={name: label_counts[name] for name in names.names},
         sources={source.name: _fingerprint(source) for source in (*plan.train, *plan.valid, *plan.replay)},
         columns=plan.columns.known(),
-        train_tokens=_token_count(tables["train"]),
+        train_tokens=_token_count(rows.tables["train"]),
         replayed=parts.replayed,
         replayed_held=parts.replayed_held,
         **counts,
     )
-    return EncodedData(tokenizer, settings, facts, tables)
+    return EncodedData(tokenizer, settings, facts, rows.tables)
 
 
 def _token_count(table: "datasets.Dataset") -> int:

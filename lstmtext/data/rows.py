@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lstmtext.config import Settings
 from lstmtext.data.arrow import CHUNK, write_rows
@@ -173,8 +173,13 @@ class RowMaking:
         return self.work / f"{split}-{part}.arrow"
 
 
-MadeRows = tuple["datasets.DatasetDict", Counter[str]]
-"""The rows of all splits, and what was counted on the way."""
+class MadeRows(NamedTuple):
+    """The rows of all splits, and what was counted on the way."""
+
+    tables: "datasets.DatasetDict"
+    counted: Counter[str]
+
+
 MakeRows = Callable[[RowMaking], MadeRows]
 """Who makes rows: this process alone, or all of its host."""
 
@@ -182,4 +187,4 @@ MakeRows = Callable[[RowMaking], MadeRows]
 def make_alone(making: RowMaking) -> MadeRows:
     """All rows, in this process."""
     counted = making.part(0, 1)
-    return making.joined(1), counted
+    return MadeRows(making.joined(1), counted)

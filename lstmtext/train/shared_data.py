@@ -49,7 +49,7 @@ def _make_rows(ranks: Ranks, making: RowMaking | None) -> MadeRows:
     with room(making.work):
         counted = making.part(ranks.local, parts)
     every = [own for own in _of_host(ranks, counted) if own is not None]
-    return making.joined(parts), sum(every[1:], every[0])
+    return MadeRows(making.joined(parts), sum(every[1:], every[0]))
 
 
 def _of_host(ranks: Ranks, value: Value | None, failed: UserError | None = None) -> list[Value | None]:

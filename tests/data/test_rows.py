@@ -8,7 +8,7 @@ import pytest
 
 from lstmtext.data.plan import DataRequest, make_plan
 from lstmtext.data.prepare import prepare
-from lstmtext.data.rows import make_alone
+from lstmtext.data.rows import MadeRows, make_alone
 from lstmtext.resolve import resolve_settings
 
 DATA = Path(__file__).parent.parent.parent / "data"
@@ -28,7 +28,7 @@ def in_parts(parts, other):
     def make_rows(making):
         made = [other.submit(making.part, number, parts) for number in reversed(range(1, parts))]
         counted = sum((own.result() for own in made), making.part(0, parts))
-        return making.joined(parts), counted
+        return MadeRows(making.joined(parts), counted)
 
     return make_rows
 

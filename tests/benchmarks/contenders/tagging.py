@@ -1,10 +1,12 @@
 """Taggers: raw lines to words with tags (the feature CRF and spaCy with tokenizers of their own)."""
 
+import subprocess
 from pathlib import Path
 
 from lstmtext.data.columns import Columns
 from lstmtext.data.readers import read_sentences
 from lstmtext.data.sources import find_source
+from tests.benchmarks.data import COMMAND
 
 CHUNK = 512
 
@@ -14,18 +16,37 @@ def sentences_of(path, count=None):
     return found[:count]
 
 
-def prepare(kind, train, lines, bundle=None):
+def prepare(kind, train, lines, bundle=None, test=None):
     """Work, number of words, and what else to report."""
     from lstmtext.text.words import split_words
 
     texts = Path(lines).read_text(encoding="utf-8").splitlines()
     makers = {
         "lstmtext": lambda: _ours(bundle),
+        "command": lambda: _command(bundle, lines),
         "spacy": lambda: _spacy(sentences_of(train, 500)),
         "crf": lambda: _crf(sentences_of(train, 500)),
     }
     answer = makers[kind]()
-    return lambda: answer(texts), sum(len(split_words(text)) for text in texts), {}
+    extra = {"accuracy": _accuracy(bundle, sentences_of(test))} if test else {}
+    return lambda: answer(texts), sum(len(split_words(text)) for text in texts), extra
+
+
+def _accuracy(folder, sentences):
+    """Share of the gold words that have the gold tag."""
+    from lstmtext.bundle import load_bundle
+    from lstmtext.runtime.predictors import SentencePredictor
+
+    bundle = load_bundle(Path(folder))
+    [tagged] = SentencePredictor(bundle, bundle.head()).predict([own.words for own in sentences]).by_head
+    pairs = [pair for own, tags in zip(sentences, tagged, strict=True) for pair in zip(own.tags, tags, strict=True)]
+    return sum(gold == tag for gold, tag in pairs) / len(pairs)
+
+
+def _command(folder, lines):
+    """The whole command, its start and its printing included."""
+    words = [str(COMMAND), "tag", str(lines), "-m", str(folder)]
+    return lambda texts: subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
 
 def _ours(folder):
