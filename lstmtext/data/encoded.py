@@ -7,6 +7,7 @@ A folder with `data/` (a `datasets` DatasetDict of train and validation, Arrow f
 import hashlib
 import json
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lstmtext.config import Settings, TaskName
-from lstmtext.data.ragged import Ragged, column_digest
+from lstmtext.data.ragged import Chosen, Ragged, column_digest
 from lstmtext.errors import DataError, UsageError
 from lstmtext.folders import replacing
 from lstmtext.resolve import settings_from_sections
@@ -66,11 +67,11 @@ class EncodedTexts:
     """Texts to classify, one by one; unless they are `weighted`, all count alike."""
 
     def __init__(self, table: "datasets.Dataset", *, weighted: bool) -> None:
-        self._ids = Ragged(table.data.column("ids"))
-        self._ngrams = Ragged(table.data.column("ngrams"))
+        self._ids: Ragged | Chosen = Ragged(table.data.column("ids"))
+        self._ngrams: Ragged | Chosen = Ragged(table.data.column("ngrams"))
         self.lengths: Ints = self._ids.lengths
         several = "labels" in table.column_names
-        self.label_sets = Ragged(table.data.column("labels")) if several else None
+        self.label_sets: Ragged | Chosen | None = Ragged(table.data.column("labels")) if several else None
         """The ids of each text's labels, where it may have several."""
         self.labels: Ints = np.full(len(self), NO_TARGET) if several else table.data.column("label").to_numpy()
         self.weights: Floats = table.data.column("weight").to_numpy() if weighted else np.ones(len(self.lengths))
@@ -87,9 +88,23 @@ class EncodedTexts:
             labels=() if self.label_sets is None else self.label_sets[index],
         )
 
+    @property
+    def ngram_counts(self) -> Ints:
+        """How many n-grams each text has."""
+        return self._ngrams.lengths
+
     def ngrams(self) -> Iterator[Hashes]:
         """The n-gram hashes of each text."""
         return (self._ngrams[index] for index in range(len(self)))
+
+    def only(self, places: Ints) -> "EncodedTexts":
+        """The texts at some places."""
+        chosen = copy(self)
+        chosen._ids, chosen._ngrams = Chosen(self._ids, places), Chosen(self._ngrams, places)
+        chosen.label_sets = None if self.label_sets is None else Chosen(self.label_sets, places)
+        chosen.lengths, chosen.labels = self.lengths[places], self.labels[places]
+        chosen.weights = self.weights[places]
+        return chosen
 
 
 class EncodedSentences:

@@ -31,6 +31,17 @@ class Ragged:
         return Joined([values[offsets[0] : offsets[-1]] for offsets, values in self._chunks])
 
 
+class Chosen:
+    """The lists of a column at some places."""
+
+    def __init__(self, column: "Ragged | Chosen", places: Ints) -> None:
+        self._column, self._places = column, places
+        self.lengths: Ints = column.lengths[places]
+
+    def __getitem__(self, index: int) -> Any:  # noqa: ANN401  # as `Ragged`
+        return self._column[self._places[index]]
+
+
 class Joined:
     """Arrays one after the other, left where they are; read like one array, by integers, arrays of them and slices."""
 

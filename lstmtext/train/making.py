@@ -1,6 +1,6 @@
 """From a job to a model on a device: seeds, threads, and what the data decide before the first step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -39,19 +39,25 @@ def set_up(settings: Settings, ranks: Ranks) -> torch.device:
     return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
 
 
-def make_model(job: TrainJob) -> Model | JointModel:
+Tell = Callable[[str], object]
+"""Takes a remark for the user."""
+
+
+def make_model(job: TrainJob, noted: Tell = lambda remark: None) -> Model | JointModel:
     """A new model, with what the data decided: found now, or before."""
     if len(job.heads) == 1:
-        return _make(job, job.heads[0], None if job.fixed is None else job.fixed.tensors)
+        return _make(job, job.heads[0], None if job.fixed is None else job.fixed.tensors, noted)
     models: dict[str, Model] = {}
     for head in job.heads:
         fixed = None if job.fixed is None else tensors_of_head(job.fixed.tensors, head.name)
         shared = next(iter(models.values())).encoder if models else None
-        models[head.name] = _make(job, head, fixed, shared)
+        models[head.name] = _make(job, head, fixed, noted, shared)
     return JointModel(models)
 
 
-def _make(job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, shared: Encoder | None = None) -> Model:
+def _make(
+    job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, noted: Tell, shared: Encoder | None = None
+) -> Model:
     """A head with the encoder, which is made unless it is there already."""
     data, settings, before, bundle = head.data, head.settings, head.before, job.encoder
     sizes = {"vocabulary_size": data.tokenizer.size, "labels": len(data.labels)}
@@ -81,7 +87,9 @@ def _make(job: TrainJob, head: HeadJob, fixed: Mapping[str, Tensor] | None, shar
         load_arrays(model.head, before.widened(model_arrays(model.head)), place=bundle.folder)
     if isinstance(model.head, Classifier) and model.head.bypass is not None:
         texts = data.texts("train"), data.texts("validation")
-        fit_bypass(model.head.bypass, *texts, weights_K, goes_on=before is not None)
+        fitted = fit_bypass(model.head.bypass, *texts, weights_K, goes_on=before is not None)
+        if fitted < len(texts[0]):
+            noted(f"n-grams learn from {fitted:,} of {len(texts[0]):,} texts, drawn by chance, to spare memory")
     return model
 
 

@@ -41,7 +41,7 @@ def train(
     settings = job.settings
     device = set_up(settings, job.ranks)
     started = time.monotonic()
-    begun = _begin(job, device)
+    begun = _begin(job, device, listener)
     course, precision = begun.course, begun.precision
     parameters = count_parameters(models_of(course.model, [head.name for head in job.heads]))
     learning = sum(parameters.heads.values()) if job.added else parameters.whole
@@ -90,10 +90,10 @@ class Begun(NamedTuple):
     precision: str
 
 
-def _begin(job: TrainJob, device: torch.device) -> Begun:
+def _begin(job: TrainJob, device: torch.device, listener: Listener) -> Begun:
     """A course at its beginning, or at the last checkpoint of its run."""
     settings, run, ranks = job.settings, job.run, job.ranks
-    model = _made_once(job).to(device)
+    model = _made_once(job, listener).to(device)
     course = Course(model, settings, fresh_head=job.fresh_head, taken=job.taken)
     if ranks.rank:  # other dropout than the first
         torch.manual_seed(settings.train.seed + SEEDS_APART * ranks.rank)
@@ -113,7 +113,7 @@ def _begin(job: TrainJob, device: torch.device) -> Begun:
     return Begun(course, feed, precision)
 
 
-def _made_once(job: TrainJob) -> Model | JointModel:
+def _made_once(job: TrainJob, listener: Listener) -> Model | JointModel:
     """A new model on each rank, with what the first has fitted to the data.
 
     Weights that the first took over from a bundle reach the others' models as gradients are first shared. What they
@@ -121,11 +121,11 @@ def _made_once(job: TrainJob) -> Model | JointModel:
     """
     ranks = job.ranks
     if ranks.size == 1 or job.fixed is not None:
-        return make_model(job)
+        return make_model(job, listener.noted)
     if not ranks.first:
         return make_model(replace(job, fixed=Snapshot(ranks.from_first(None), {})))
     with ranks.threads_of_all():
-        model = make_model(job)
+        model = make_model(job, listener.noted)
     ranks.from_first({name: value.cpu() for name, value in fixed_tensors(model).items()})
     return model
 

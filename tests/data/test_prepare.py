@@ -81,6 +81,18 @@ def test_encoded_texts_are_the_examples_of_the_records(tmp_path: Path):
     assert (len(data.texts("train")), len(data.texts("validation"))) == (15, 5)
 
 
+def test_some_of_the_texts_are_the_examples_at_their_places(tmp_path: Path):
+    texts = prepared(tmp_path, "classify").texts("train")
+    places = np.array([3, 0, 5])
+    some = texts.only(places)
+    assert (len(some), some.lengths.tolist()) == (3, texts.lengths[places].tolist())
+    assert some.ngram_counts.tolist() == [len(hashes) for hashes in some.ngrams()]
+    for index, place in enumerate(places):
+        for one, other in zip(vars(some[index]).values(), vars(texts[place]).values(), strict=True):
+            assert np.array_equal(one, other)
+    assert some.only(np.array([2]))[0].ids.tolist() == texts[5].ids.tolist()
+
+
 def test_encoded_sentences_are_the_examples_of_the_records(tmp_path: Path):
     data = prepared(tmp_path, "tag", valid="Oslo I-LOC\nBerg I-ORG\n")
     assert data.facts.unknown == ("B-ORG",)

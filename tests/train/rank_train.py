@@ -23,7 +23,7 @@ def killed(self, own, of):
 def counted(*arguments, **options):
     """Whoever fits n-grams says so."""
     print(f"fitted by {RANK}", file=sys.stderr)
-    really_fit(*arguments, **options)
+    return really_fit(*arguments, **options)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The classifier's bypass is logistic regression: the one of scikit-learn over the same numbers."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from lstmtext.nn.heads.classifier import NgramBypass
 from lstmtext.resolve import resolve_settings
 from lstmtext.text.lexical import FEATURES, keys_of, known_rows, rows_of, word_features
 from lstmtext.train import bypass as fitting
+from lstmtext.train import logistic
 from lstmtext.train.bypass import count_features, fit_bypass
+from tests.conftest import TINY, reviews_csv
 
 ROWS = 2048
 WORDS = ["good", "fine", "warm", "quick", "poor", "cold", "slow", "dull", "the", "soup", "room", "was", "and", "very"]
@@ -59,6 +62,10 @@ def with_rows(texts, rows: int = ROWS, labels: int = 3) -> NgramBypass:
     return bypass
 
 
+def ways_of(bypass: NgramBypass, texts) -> list[torch.Tensor]:
+    return fitting._ways_to_weigh(bypass, texts, fitting._blocks(bypass, texts, None))
+
+
 def nats_of(bypass: NgramBypass, texts) -> float:
     logits_BK = tfidf(texts, bypass) @ bypass.table_NK.numpy() + bypass.bias_K.numpy()
     logits_BK -= np.log(np.exp(logits_BK).sum(1, keepdims=True))
@@ -68,8 +75,8 @@ def nats_of(bypass: NgramBypass, texts) -> float:
 @pytest.mark.parametrize("strength", [0.5, 5.0])
 def test_the_solution_is_that_of_scikit_learn(splits, strength: float, monkeypatch):
     monkeypatch.setattr(fitting, "STRENGTHS", (strength,))
-    monkeypatch.setattr(fitting, "ITERATIONS", 300)
-    monkeypatch.setattr(fitting, "TOLERANCE", 1e-12)
+    monkeypatch.setattr(logistic, "ITERATIONS", 300)
+    monkeypatch.setattr(logistic, "TOLERANCE", 1e-12)
     train, validation = splits
     bypass = NgramBypass(ROWS, 3)
     fit_bypass(bypass, train, validation)
@@ -119,7 +126,7 @@ def test_what_was_learned_moves_with_its_ngram_and_new_ones_take_what_is_free(sp
 def test_ngrams_weigh_more_the_more_unevenly_they_are_spread(splits):
     train, _ = splits
     bypass = with_rows(train)
-    plain_N, uneven_N = (ways.numpy() for ways in fitting._ways_to_weigh(bypass, train))
+    plain_N, uneven_N = (ways.numpy() for ways in ways_of(bypass, train))
     taken_N = bypass.keys_N.numpy() > 0
     has_BN = tfidf(train, bypass, np.ones(ROWS)) > 0
     counts_N = has_BN.sum(0)
@@ -140,13 +147,13 @@ def test_what_was_learned_weighs_what_it_did_and_the_rest_by_the_new_texts(split
     learned_N[-20:] = True
     old.table_NK[learned_N, 1] = -1.0
     old.weights_N.fill_(7.0)
-    for way_N, wanted_N in zip(*(fitting._ways_to_weigh(own, train) for own in (old, fresh)), strict=True):
+    for way_N, wanted_N in zip(*(ways_of(own, train) for own in (old, fresh)), strict=True):
         assert torch.equal(way_N, torch.where(learned_N, 7.0, wanted_N))
 
 
 def test_the_way_to_weigh_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
     train, validation = splits
-    plain_N, uneven_N = fitting._ways_to_weigh(with_rows(train), train)
+    plain_N, uneven_N = ways_of(with_rows(train), train)
 
     def chosen(*ways: torch.Tensor) -> NgramBypass:
         monkeypatch.setattr(fitting, "_ways_to_weigh", lambda *_: list(ways))
@@ -165,8 +172,8 @@ def test_the_way_to_weigh_is_the_one_that_suits_the_validation_data(splits, monk
 
 
 def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypatch):
-    monkeypatch.setattr(fitting, "ITERATIONS", 300)
-    monkeypatch.setattr(fitting, "TOLERANCE", 1e-12)
+    monkeypatch.setattr(logistic, "ITERATIONS", 300)
+    monkeypatch.setattr(logistic, "TOLERANCE", 1e-12)
     train, validation = splits
 
     def nats(strengths: tuple[float, ...]) -> float:
@@ -178,3 +185,58 @@ def test_the_penalty_is_the_one_that_suits_the_validation_data(splits, monkeypat
     alone = [nats((strength,)) for strength in (0.01, 1.0, 1e5)]
     assert max(alone) > 1.1 * min(alone)
     assert nats((0.01, 1.0, 1e5)) == pytest.approx(min(alone), rel=0.01)
+
+
+def test_texts_in_blocks_have_the_same_solution(splits, monkeypatch):
+    train, validation = splits
+    bypasses = [NgramBypass(ROWS, 3) for _ in range(2)]
+    assert fit_bypass(bypasses[0], train, validation) == len(train)
+    monkeypatch.setattr(logistic, "BLOCK", 500)
+    assert len(fitting._blocks(bypasses[0], train, None)) > 5
+    assert fit_bypass(bypasses[1], train, validation) == len(train)
+    assert torch.allclose(bypasses[0].weights_N, bypasses[1].weights_N, rtol=1e-5)
+    np.testing.assert_allclose(*(tfidf(validation, own) @ own.table_NK.numpy() for own in bypasses), atol=1e-2)
+
+
+def test_a_closer_fit_begins_where_the_looser_one_ended(splits):
+    """The slope there is so small that a bound on it would end the second before it began."""
+    train, _ = splits
+    bypass = with_rows(train)
+    blocks = fitting._blocks(bypass, train, None)
+    texts = logistic.WeightedTexts(blocks, ways_of(bypass, train)[0], several=False)
+    table_NK, bias_K = torch.zeros(ROWS, 3), torch.zeros(3)
+    norms, nats = [], []
+    for strength in (1e3, 1e4, 1e5):
+        logistic.solve(table_NK, bias_K, texts, strength)
+        norms.append(float(table_NK.norm()))
+        nats.append(texts.nats(table_NK, bias_K))
+    assert norms[2] > 1.2 * norms[1] > 1.44 * norms[0]
+    assert nats[2] < 0.8 * nats[1] < 0.64 * nats[0]
+
+
+@pytest.mark.parametrize(("most", "least"), [(3000, 20), (1, 1)])
+def test_of_texts_with_more_ngrams_than_memory_should_hold_some_are_drawn(splits, monkeypatch, most: int, least: int):
+    train, validation = splits
+    monkeypatch.setattr(fitting, "MOST_FITTED", most)
+    bypass, alone = NgramBypass(ROWS, 3), NgramBypass(ROWS, 3)
+    count = fit_bypass(bypass, train, validation)
+    assert least <= count < len(train)
+    drawn, held = fitting._drawn(train), fitting._drawn(validation)
+    assert int(drawn.ngram_counts.sum()) <= most or count == 1
+    assert int(drawn.ngram_counts.sum()) + int(train.ngram_counts.max()) > most
+    monkeypatch.undo()
+    assert fit_bypass(alone, drawn, held) == count
+    assert torch.equal(bypass.table_NK, alone.table_NK)
+    assert torch.equal(bypass.keys_N, alone.keys_N)
+
+
+@pytest.mark.parametrize("most", [200, None])
+def test_who_trains_is_told_of_how_many_texts_the_ngrams_are(run_here, tmp_path, monkeypatch, most: int | None):
+    (tmp_path / "a.csv").write_text(reviews_csv())
+    if most:
+        monkeypatch.setattr(fitting, "MOST_FITTED", most)
+    done = run_here("train", tmp_path / "a.csv", "-o", tmp_path / "b", "--epochs", 1, *TINY)
+    assert done.code == 0, done.err
+    said = re.findall(r"n-grams learn from (\d+) of (\d+) texts, drawn by chance", done.err)
+    assert bool(said) == bool(most)
+    assert all(0 < int(part) < int(whole) for part, whole in said)

@@ -14,6 +14,7 @@ from lstmtext.resolve import resolve_settings
 from lstmtext.text.examples import multi_hot
 from lstmtext.text.lexical import known_rows
 from lstmtext.train import bypass as fitting
+from lstmtext.train import logistic
 from lstmtext.train.bypass import fit_bypass
 from lstmtext.train.validate import fit_set_factors, fit_thresholds
 from lstmtext.train.weighting import class_weights
@@ -52,8 +53,9 @@ def test_balanced_weights_are_those_of_scikit_learn_for_each_label(tmp_path):
 
 @pytest.mark.parametrize("balanced", [False, True])
 def test_the_ngrams_are_one_regression_for_each_label(tmp_path, monkeypatch, balanced: bool):
-    for name, value in (("STRENGTHS", (5.0,)), ("ITERATIONS", 400), ("TOLERANCE", 1e-12)):
-        monkeypatch.setattr(fitting, name, value)
+    monkeypatch.setattr(fitting, "STRENGTHS", (5.0,))
+    monkeypatch.setattr(logistic, "ITERATIONS", 400)
+    monkeypatch.setattr(logistic, "TOLERANCE", 1e-12)
     data, settings = data_of(tmp_path, f"classify.class_weight={'balanced' if balanced else 'none'}")
     texts, weights = data.texts("train"), class_weights(data, settings)
     bypass = NgramBypass(ROWS, 3)

@@ -18,6 +18,7 @@ from lstmtext.sizes import fit_training
 from lstmtext.text.examples import collate_texts
 from lstmtext.text.lexical import known_rows
 from lstmtext.train import bypass as fitting
+from lstmtext.train import logistic
 from lstmtext.train.bypass import fit_bypass
 from tests.conftest import THINGS, TINY, reviews_csv
 
@@ -54,8 +55,8 @@ def test_the_loss_of_a_weight_of_two_is_that_of_the_text_twice(tmp_path, setting
 
 def test_the_ngrams_weigh_texts_as_scikit_learn_does(tmp_path, monkeypatch):
     monkeypatch.setattr(fitting, "STRENGTHS", (5.0,))
-    monkeypatch.setattr(fitting, "ITERATIONS", 300)
-    monkeypatch.setattr(fitting, "TOLERANCE", 1e-12)
+    monkeypatch.setattr(logistic, "ITERATIONS", 300)
+    monkeypatch.setattr(logistic, "TOLERANCE", 1e-12)
     rng = np.random.default_rng(0)
     rows = [(" ".join(rng.choice(THINGS, 3)), "ab"[rng.integers(2)], rng.integers(0, 5)) for _ in range(80)]
     data, _ = data_of(tmp_path, rows)
@@ -127,7 +128,7 @@ def test_unevenness_counts_a_row_of_two_as_two_rows(tmp_path):
         texts = data_of(tmp_path / name, rows)[0].texts("train")
         bypass = NgramBypass(ROWS, 2)
         bypass.give_rows(fitting._keys(texts, ROWS - 1, bypass.keys_N.numpy()))
-        plain_N, uneven_N = fitting._ways_to_weigh(bypass, texts)
+        plain_N, uneven_N = fitting._ways_to_weigh(bypass, texts, fitting._blocks(bypass, texts, None))
         found.append((uneven_N / plain_N)[bypass.keys_N > 0])
     assert torch.allclose(*found, atol=1e-5)
     assert len(found[0].unique()) > 2
