@@ -76,8 +76,6 @@ class ClassifySettings:
     """Whether a text may have any number of labels: none, one or several. Each is a question of its own then."""
     label_smoothing: float = bounded(0.0, 0.0, 0.5)
     """Share of the target probability spread over all labels, or over the yes and no of each."""
-    focal: float = bounded(0.0, 0.0, 10.0)
-    """Exponent that lets texts count less the surer the answer is (Lin et al., 2017); 0 counts all alike."""
     class_weight: Literal["none", "balanced"] = "none"
     """How much a text counts: all alike, or each class as much as any other, whatever its number of texts; with
     several labels a text, the yes of each label as much as its no."""
@@ -298,5 +296,3 @@ SGD_DEFAULTS: dict[TaskName, dict[str, Setting]] = {
     "generate": {"train.learning_rate": 4.0, "train.weight_decay": 1e-5},
 }
 """And where SGD does; rate times decay is of the order of AdamW's."""
-ADDED: dict[str, Setting] = {"train.optimizer": "adamw", "transfer.retain": 0.0, "train.adversarial": 0.0}
-"""Settings that came after bundles and runs were written that are still read, and what those were trained with."""

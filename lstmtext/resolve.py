@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from lstmtext.bounds import check_bounds
-from lstmtext.config import ADDED, SGD_DEFAULTS, TASK_DEFAULTS, Setting, Settings, TaskName
+from lstmtext.config import SGD_DEFAULTS, TASK_DEFAULTS, Setting, Settings, TaskName
 from lstmtext.errors import UsageError, reason
 
 SECTIONS: dict[str, dict[str, object]] = {name: get_type_hints(own) for name, own in get_type_hints(Settings).items()}
 """The settings of each section, with their types."""
+ADDED: dict[str, Setting] = {"train.optimizer": "adamw", "transfer.retain": 0.0, "train.adversarial": 0.0}
+"""Settings that came after bundles and runs were written that are still read, and what those were trained with."""
+DROPPED = frozenset({"classify.focal"})
+"""Settings that such bundles and runs have, and that trainings do without by now."""
 
 
 class Given(NamedTuple):
@@ -116,13 +120,13 @@ def settings_from(values: Mapping[str, object]) -> Settings:
 def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Settings:
     """The inverse of `Settings.as_dict`. Raises UsageError for a missing setting, whose default may have moved.
 
-    What `ADDED` has may be missing.
+    What `ADDED` has may be missing, and what `DROPPED` has may be there.
     """
     for section, own in Settings().as_dict().items():
         for name in own:
             if name not in sections.get(section, {}) and f"{section}.{name}" not in ADDED:
                 raise UsageError(f"{section}.{name}", "is missing")
-    return settings_from(ADDED | _flat(sections))
+    return settings_from(ADDED | {key: value for key, value in _flat(sections).items() if key not in DROPPED})
 
 
 def _given(

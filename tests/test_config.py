@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from lstmtext.config import (
-    ADDED,
     TASK_DEFAULTS,
     Sampling,
     Settings,
     TrainSettings,
 )
 from lstmtext.errors import UsageError
-from lstmtext.resolve import as_toml, resolve_settings, settings_from, settings_from_sections
+from lstmtext.resolve import ADDED, DROPPED, as_toml, resolve_settings, settings_from, settings_from_sections
 
 
 def toml(folder: Path, content: str) -> Path:
@@ -69,6 +68,16 @@ def test_settings_from_before_there_was_one_of_them_do_without_it(name):
     section, _, key = name.partition(".")
     del sections[section][key]
     assert settings_from_sections(sections) == resolve_settings("tag")
+
+
+@pytest.mark.parametrize("name", DROPPED)
+def test_settings_that_are_no_more_are_read_over_where_they_were_written(name):
+    sections = resolve_settings("classify").as_dict()
+    section, _, key = name.partition(".")
+    sections[section][key] = 2.0
+    assert settings_from_sections(sections) == resolve_settings("classify")
+    with pytest.raises(UsageError, match="no such setting"):
+        resolve_settings("classify", assignments=[f"{name}=2"])
 
 
 def test_settings_survive_their_plain_form():

@@ -29,7 +29,7 @@ WEAK = (0.01, 0.03, 0.1, 0.3)
 CHUNK, MOST_COUNTED = 1 << 22, 1 << 24
 """N-grams that are counted at once, and different ones that counts are kept of."""
 MOST_FITTED = 1 << 28
-"""N-grams of texts that the fit holds, in two gigabytes at most. Of more texts a part is drawn by chance."""
+"""N-grams of texts that the fit holds, in some two gigabytes. Of more texts a part is drawn by chance."""
 
 
 def fit_bypass(

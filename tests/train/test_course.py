@@ -66,24 +66,6 @@ def test_a_running_average_is_drawn_back_as_a_whole(tmp_path):
         torch.testing.assert_close(value.detach(), 0.25 * before[name] + 0.75 * learned[name].detach())
 
 
-def test_a_focal_loss_lets_sure_answers_count_less(tmp_path):
-    (tmp_path / "plain").mkdir()
-    (tmp_path / "focal").mkdir()
-    model, feed, _ = start("classify", tmp_path / "plain")
-    focal, _, _ = start("classify", tmp_path / "focal", "classify.focal=2")
-    focal.load_state_dict(model.state_dict())
-    _, batch = next(iter(feed.ordered()))
-    for each in (model, focal):
-        each.eval()
-        with torch.no_grad():
-            each.head.output.weight.zero_()
-            each.head.output.bias.copy_(torch.tensor([3.0, 0.0]))
-    sure = torch.softmax(torch.tensor([3.0, 0.0]), 0)[torch.from_numpy(batch.labels_B)]
-    nats = -sure.log()
-    assert model.loss(batch)[0].item() == pytest.approx(nats.sum().item(), rel=1e-5)
-    assert focal.loss(batch)[0].item() == pytest.approx(((1 - sure) ** 2 * nats).sum().item(), rel=1e-5)
-
-
 def test_a_part_that_begins_later_is_frozen_until_then(tmp_path):
     model, _, settings = start("tag", tmp_path, "transfer.unfreeze=0.6")
     course = Course(model, settings, fresh_head=True)

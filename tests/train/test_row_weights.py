@@ -36,7 +36,7 @@ def data_of(folder, rows, *settings):
     return data, fit_training(data.settings, data.task, data.facts.train_tokens, data.facts.words)
 
 
-@pytest.mark.parametrize("settings", [[], ["classify.focal=2"], ["classify.label_smoothing=0.2"]])
+@pytest.mark.parametrize("settings", [[], ["classify.label_smoothing=0.2"]])
 def test_the_loss_of_a_weight_of_two_is_that_of_the_text_twice(tmp_path, settings):
     rows = [("good soup", "a", 1), ("fine tea", "a", 0.5), ("bad soup", "b", 2), ("awful tea", "b", 0.25)]
     data, chosen = data_of(tmp_path, rows, *STILL, *settings)

@@ -1,6 +1,6 @@
 """What the labels of texts cost, where each text has one, and where it has any number.
 
-Both know weights of labels, label smoothing and focal loss; what a text itself weighs is left to the head.
+Both know weights of labels and label smoothing; what a text itself weighs is left to the head.
 """
 
 import torch.nn.functional as F
@@ -10,26 +10,18 @@ from lstmtext.config import ClassifySettings
 
 
 def nats_of_one(logits_BK: Tensor, labels_B: Tensor, weights_K: Tensor, settings: ClassifySettings) -> Tensor:
-    """Weighted cross-entropy of each text, [B]; focal loss smooths no labels."""
-    focal = settings.focal
-    smoothing = 0.0 if focal else settings.label_smoothing
-    nats_B = F.cross_entropy(logits_BK, labels_B, weight=weights_K, reduction="none", label_smoothing=smoothing)
-    if focal:
-        sure_B = logits_BK.softmax(1).gather(1, labels_B[:, None])[:, 0]
-        nats_B = (1 - sure_B) ** focal * nats_B
-    return nats_B
+    """Weighted cross-entropy of each text, [B]."""
+    smoothing = settings.label_smoothing
+    return F.cross_entropy(logits_BK, labels_B, weight=weights_K, reduction="none", label_smoothing=smoothing)
 
 
 def nats_of_sets(logits_BK: Tensor, has_BK: Tensor, weights_2K: Tensor, settings: ClassifySettings) -> Tensor:
     """Weighted binary cross-entropy of each text, summed over the labels that it has or has not, [B].
 
-    Smoothing moves both targets towards a half; the focal factor is that of each label (Lin et al., 2017, equation 4).
+    Smoothing moves both targets towards a half.
     """
     targets_BK = has_BK.to(logits_BK)
     smooth_BK = targets_BK * (1 - settings.label_smoothing) + settings.label_smoothing / 2
     nats_BK = F.binary_cross_entropy_with_logits(logits_BK, smooth_BK, reduction="none")
-    if settings.focal:
-        unsure_BK = (logits_BK * (1 - 2 * targets_BK)).sigmoid()
-        nats_BK = unsure_BK**settings.focal * nats_BK
     weights_BK = weights_2K[1] * targets_BK + weights_2K[0] * (1 - targets_BK)
     return (nats_BK * weights_BK).sum(1)
