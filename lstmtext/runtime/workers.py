@@ -3,12 +3,13 @@
 Python's own part of it takes turns; ONNX Runtime and the tokenizer run beside it.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from lstmtext.cores import core_count
 
 WORKER = "lstmtext worker"
 AHEAD = 2
@@ -16,12 +17,6 @@ AHEAD = 2
 
 Item = TypeVar("Item", bound=Sized)
 Made = TypeVar("Made")
-
-
-def core_count() -> int:
-    """Cores that this process may use."""
-    usable = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(usable(0)) if usable else os.cpu_count() or 1
 
 
 def in_order(items: Iterable[Item], work: Callable[[Item], Made], threads: int = 0) -> Iterator[Made]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lstmtext.config import Settings, TrainSettings
+from lstmtext.cores import core_count
 from lstmtext.data.encoded import EncodedData
 from lstmtext.errors import UsageError
 from lstmtext.nn.encoder import Encoder
@@ -23,9 +24,10 @@ from lstmtext.train.weighting import class_weights
 
 
 def set_threads(train: TrainSettings) -> None:
-    """Give torch as many threads as the settings say."""
-    if train.threads:
-        torch.set_num_threads(train.threads)
+    """Give torch as many threads as the settings say, or else no more than there are cores."""
+    threads = train.threads or core_count()
+    if train.threads or torch.get_num_threads() > threads:
+        torch.set_num_threads(threads)
 
 
 def set_up(settings: Settings, ranks: Ranks) -> torch.device:

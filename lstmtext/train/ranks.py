@@ -22,6 +22,7 @@ from torch import nn
 from torch.distributed.distributed_c10d import PrefixStore, rendezvous  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
 
+from lstmtext.cores import core_count
 from lstmtext.errors import ExitCode, UserError
 from lstmtext.train.one_host import OneHost, PeerLost
 
@@ -107,7 +108,7 @@ class Ranks:
         """What one rank does while the others of its host wait: it has their threads too, but no more than cores."""
         own = torch.get_num_threads()
         if self.near:
-            torch.set_num_threads(max(own, min(own * self.size, len(os.sched_getaffinity(0)))))
+            torch.set_num_threads(max(own, min(own * self.size, core_count())))
         try:
             yield
         finally:

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from lstmtext.runtime.workers import AHEAD, core_count, in_order
+from lstmtext.runtime.workers import AHEAD, in_order
 
 SECONDS = 30
 
@@ -68,7 +68,3 @@ def test_an_error_in_the_work_reaches_the_caller_and_ends_the_rest():
     with pytest.raises(ValueError, match="at 1"):
         list(in_order(([n] for n in range(100)), fail, 2))
     assert len(done) < 20
-
-
-def test_the_process_may_use_at_least_one_core():
-    assert core_count() >= 1

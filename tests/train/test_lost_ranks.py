@@ -16,6 +16,7 @@ from torch.distributed import HashStore, PrefixStore
 from lstmtext.bundle import load_bundle
 from lstmtext.train.ranks import _name_of_start
 from tests.train.test_ranks import ROOT, SMALL, children, free_port, process_of, torchrun
+from tests.train.test_resume import bundle_of
 
 DATA = ROOT / "data" / "reviews.csv"
 PATIENCE = 120
@@ -94,6 +95,24 @@ def test_where_a_process_is_killed_early_the_others_are_told_of_a_checkpoint_tha
     done = subprocess.run(resumed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 20
+
+
+@pytest.mark.slow
+def test_as_many_processes_go_on_to_the_bundle_of_those_that_nobody_killed(tmp_path):
+    words = [*SMALL, "--epochs", "4", "--set", "train.precision=float32", "--set", "checkpoint.steps=5", "-q"]
+    whole, broken = (["-m", "lstmtext", "train", DATA, "-o", tmp_path / own / "model", *words] for own in "wb")
+    done = subprocess.run(torchrun(*whole), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "b" / ".runs" / "model"
+    with started(torchrun(*broken)) as process:
+        wait_for(process, run)
+        os.kill(process_of(1, process.pid), signal.SIGKILL)
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    resumed = torchrun("-m", "lstmtext", "train", "--resume", run, "-q")
+    done = subprocess.run(resumed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert bundle_of(tmp_path / "b" / "model") == bundle_of(tmp_path / "w" / "model")
 
 
 @pytest.mark.slow

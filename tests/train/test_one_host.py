@@ -1,6 +1,5 @@
 """Processes of one host exchange through its memory: exact sums and means, alike on all, and a lost one is told of."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from queue import SimpleQueue
 import pytest
 import torch
 
+from lstmtext.cores import core_count
 from lstmtext.train.one_host import OneHost, PeerLost
 from lstmtext.train.ranks import Ranks
 
@@ -107,7 +107,7 @@ def test_what_one_rank_does_while_all_wait_has_their_threads():
         torch.set_num_threads(1)
         with Ranks(0, 2).threads_of_all():  # of several hosts, say: these are its own threads alone
             assert torch.get_num_threads() == 1
-        cores = len(os.sched_getaffinity(0))
+        cores = core_count()
         assert on_ranks(1, lambda _, host: [threads(2, host), threads(1000, host)]) == [[min(2, cores), cores]]
         assert torch.get_num_threads() == 1
     finally:

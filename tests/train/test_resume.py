@@ -148,23 +148,26 @@ def kill_at_random(options: list[object], folder: Path, name: str, rng: random.R
     return not ended
 
 
+KILLS = 5
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "kills"),
-    [pytest.param(task, 5, marks=pytest.mark.slow) for task in FILES],
+    ("task", "precision"), [("classify", "float32"), ("tag", "bfloat16"), ("generate", "bfloat16")]
 )
-def test_killed_trainings_end_in_the_same_bundle(task, kills, tmp_path):
+def test_killed_trainings_end_in_the_same_bundle(task, precision, tmp_path):
     data = DATA / FILES[task]
-    common = [data, *SMALL, "--epochs", 4 + 2 * kills, "--set", "train.batch_tokens=256", "--set", "generate.rows=4"]
-    common += ["--set", "checkpoint.steps=3", "--set", "train.precision=float32", "-q"]
+    common = [data, *SMALL, "--epochs", 4 + 2 * KILLS, "--set", "train.batch_tokens=256", "--set", "generate.rows=4"]
+    common += ["--set", "checkpoint.steps=3", "--set", f"train.precision={precision}", "-q"]
     assert run(*common, "-o", "whole/model", cwd=tmp_path).returncode == 0
     assert not (tmp_path / "whole" / ".runs").exists()
-    rng = random.Random(f"{task} {kills}")
+    rng = random.Random(f"{task} {KILLS}")
     killed = kill_at_random([*common, "-o", "model"], tmp_path, "model", rng)
     done = int(killed)
-    while killed and done < kills:
+    while killed and done < KILLS:
         killed = kill_at_random(["--resume", "model", "-q"], tmp_path, "model", rng)
         done += killed
-    assert done == kills
+    assert done == KILLS
     answer = run("--resume", "model", "-q", cwd=tmp_path)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert bundle_of(tmp_path / "model") == bundle_of(tmp_path / "whole" / "model")
