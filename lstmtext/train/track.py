@@ -4,6 +4,7 @@ Losses are read in groups, as reading one waits for the device.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import takewhile
@@ -51,15 +52,23 @@ class JsonLines:
 
     def step(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
-        self._stream.write(json.dumps({"kind": "step", **record}) + "\n")
+        self._write("step", record)
 
     def validation(self, record: dict[str, Any]) -> None:
         """See `Sink`."""
-        self._stream.write(json.dumps({"kind": "validation", **record}) + "\n")
+        self._write("validation", record)
 
     def close(self) -> None:
         """See `Sink`."""
         self._stream.close()
+
+    def _write(self, kind: str, record: dict[str, Any]) -> None:
+        """A loss that is no number any more is null, as JSON knows no other word for it."""
+        known = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in record.items()
+        }
+        self._stream.write(json.dumps({"kind": kind, **known}) + "\n")
 
 
 class TensorBoard:

@@ -166,11 +166,25 @@ def test_a_training_that_diverges_reports_on_what_it_saved(run_here, data, tmp_p
     (tmp_path / "m.report.html").write_text("of an older bundle")
     wild = {"learning_rate": 10, "weight_decay": 10, "clip": 1e6, "patience": 999, "decay": "constant", "warmup": 0}
     words = [word for name, value in wild.items() for word in ("--set", f"train.{name}={value}")]
-    done = run_here("train", data / "reviews.csv", "-o", tmp_path / "m", *tiny, *words, "--epochs", 99)
+    done = run_here(
+        "train",
+        data / "reviews.csv",
+        "-o",
+        tmp_path / "m",
+        *tiny,
+        *words,
+        "--epochs",
+        99,
+        "--log-dir",
+        tmp_path / "log",
+    )
     assert (done.code, "the best weights before are in" in done.err) == (2, True)
     page = (tmp_path / "m.report.html").read_text()
     assert "Worst records" in page
     assert facts_of(page)["diverged"] == "True"
+    lines = (tmp_path / "log" / "steps.jsonl").read_text().splitlines()
+    steps = [json.loads(line, parse_constant=pytest.fail) for line in lines]
+    assert (steps[0]["loss"] > 0, steps[-1]["loss"]) == (True, None)
 
 
 @pytest.mark.parametrize("task", PICTURES)
