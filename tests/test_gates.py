@@ -1,4 +1,4 @@
-"""The gates bite: each is shown a planted violation and must fail. And the wheel works without dev packages."""
+"""The gates bite: each is shown a planted violation and must name it. And the wheel works without dev packages."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 PLANTED = {
     "ruff": (["ruff", "check", "lstmtext"], "text/planted.py", '"""Planted."""\n\nimport os\n'),
     "ruff format": (["ruff", "format", "--check", "lstmtext"], "text/planted.py", '"""Planted."""\n\nX   =  1\n'),
-    "mypy": (["mypy"], "text/planted.py", '"""Planted."""\n\nX: int = "one"\n'),
+    "mypy": (["mypy", "lstmtext/text"], "text/planted.py", '"""Planted."""\n\nX: int = "one"\n'),
     "layers": (["lint-imports"], "text/planted.py", '"""Planted."""\n\nfrom lstmtext.data import records\n'),
     "torch": (["lint-imports"], "runtime/planted.py", '"""Planted."""\n\nimport torch\n'),
 }
@@ -43,15 +43,17 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("gate", PLANTED)
-def test_a_gate_passes_clean_code_and_stops_a_planted_violation(gate, copy):
+def test_a_gate_that_clean_code_passes_stops_a_planted_violation(gate, copy):
+    """`make lint` shows that clean code passes."""
     command, place, content = PLANTED[gate]
-    assert run(command, copy).returncode == 0
     planted = copy / "lstmtext" / place
     planted.write_text(content)
     try:
-        assert run(command, copy).returncode != 0
+        done = run(command, copy)
     finally:
         planted.unlink()
+    assert done.returncode != 0
+    assert "planted" in done.stdout + done.stderr
 
 
 def test_the_wheel_trains_and_answers_in_an_environment_without_dev_packages(copy, tmp_path):
@@ -72,7 +74,7 @@ def test_the_wheel_trains_and_answers_in_an_environment_without_dev_packages(cop
     call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *(tmp_path / "dist").glob("*.whl"))
     assert call(lstmtext, "classify", stdin="I loved it.\n").startswith("positive\t")
     assert call(lstmtext, "tag", "--head", "upos", stdin="She sang .\n").splitlines()[1] == "sang\tVERB"
-    small = ["--encoder", "none", "--set", "encoder.hidden_size=32", "--epochs", "2", "-q"]
+    small = ["--encoder", "none", "--set", "encoder.hidden_size=32", "--epochs", "1", "-q"]
     for name, data in {"reviews": "reviews.csv", "entities": "entities.conll", "prose": "prose.txt"}.items():
         call(lstmtext, "train", ROOT / "data" / data, "-o", name, *small)
     assert call(lstmtext, "classify", "-m", "reviews", stdin="Good.\n").split("\t")[0] in ("positive", "negative")
