@@ -15,6 +15,7 @@ from torch import Tensor
 
 from lstmtext.text.arrays import Ints
 from lstmtext.text.lexical import SHORTEST
+from lstmtext.train.optimizers import LBFGS
 
 BLOCK = 1 << 24
 """N-grams that make a block; those of its texts and their order need 24 bytes each while it is made, 8 afterwards."""
@@ -137,7 +138,7 @@ def solve(
     With a prior table, the norm is that of the difference to it.
     """
     whole = strength * texts.count
-    solver = torch.optim.LBFGS(
+    solver = LBFGS(
         [table_NK, bias_K],
         max_iter=TOGETHER,
         history_size=6,

@@ -23,6 +23,7 @@ from lstmtext.nn.model import ENCODER_PREFIX, AnyBatch, HeadBatch, Model
 from lstmtext.text.examples import StreamBatch
 from lstmtext.train.adversarial import no_shift, worst_shift
 from lstmtext.train.feeds import Feed, ahead
+from lstmtext.train.optimizers import SGD, AdamW, Optimizer
 from lstmtext.train.precision import autocast
 from lstmtext.train.ranks import ALONE, Ranks
 from lstmtext.train.schedule import rate_factor
@@ -52,7 +53,7 @@ class StepReport:
         return float(self.mean_nats)
 
 
-def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = False) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = False) -> Optimizer:
     """AdamW or SGD without momentum: decay for matrices only, the bypass at a rate of its own.
 
     Under a fresh head, an encoder that was taken over learns as `TransferSettings` say: each group has the progress at
@@ -75,8 +76,8 @@ def make_optimizer(model: nn.Module, settings: Settings, *, fresh_head: bool = F
         for (decay, factor, begins), parameters in groups.items()
     ]
     if train.optimizer == "sgd":
-        return torch.optim.SGD(listed, lr=train.learning_rate, fused=True)
-    return torch.optim.AdamW(listed, lr=train.learning_rate, betas=(0.9, 0.99), fused=True)
+        return SGD(listed, lr=train.learning_rate, fused=True)
+    return AdamW(listed, lr=train.learning_rate, betas=(0.9, 0.99), fused=True)
 
 
 def depth_of(name: str, layers: int) -> int:
@@ -139,7 +140,7 @@ class Trainee:
     """A model with what moves its weights, and how."""
 
     model: Model | JointModel
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     settings: TrainSettings
     precision: str = "float32"
     ranks: Ranks = ALONE

@@ -7,6 +7,8 @@ import sys
 import datasets
 import pytest
 
+from tests.conftest import TINY
+
 SCRIPT = """
 import sys
 from lstmtext.cli.app import main
@@ -43,6 +45,23 @@ HEAVY = {
     "evaluate a folder": (["evaluate", "{data}/hub", "-m", "{classify}"], {"torch", "onnx"}),
     "preprocess": (["preprocess", "{data}/reviews.csv", "-o", "{out}", "-q"], {"torch", "onnx", "onnxruntime"}),
     "export": (["export", "-q", "-m", "{copy}", "--precision", "float32"], {"torch", "datasets", "onnxruntime"}),
+    **{
+        f"train by {name}": (
+            [
+                "train",
+                "{data}/reviews.csv",
+                "-o",
+                "{out}",
+                "-q",
+                "--epochs",
+                "1",
+                *TINY,
+                f"--set=train.optimizer={name}",
+            ],
+            {"sympy"},  # a part of torch's compiler, which takes a second
+        )
+        for name in ("adamw", "sgd")
+    },
 }
 """What those must not load that use packages which load many others."""
 
@@ -71,5 +90,5 @@ def test_a_command_loads_nothing_that_it_does_not_use(load, words, allowed):
 
 
 @pytest.mark.parametrize(("words", "refused"), HEAVY.values(), ids=HEAVY)
-def test_what_reads_by_datasets_or_writes_graphs_loads_no_more_than_that(load, words, refused):
+def test_what_reads_by_datasets_writes_graphs_or_trains_loads_no_more_than_that(load, words, refused):
     assert not load(words) & refused
