@@ -42,7 +42,7 @@ def test_learning_curves_that_were_cut_short_go_on_with_what_they_have(tmp_path)
 @pytest.mark.slow
 @pytest.mark.parametrize("case", ["tagging", "generating"])
 def test_a_benchmark_runs_on_the_samples_and_writes_its_results(tmp_path, case):
-    words = [sys.executable, "-m", "tests.benchmarks", case, "--samples", "--rounds", "2", "--out", str(tmp_path)]
+    words = [sys.executable, "-m", "tests.benchmarks", case, "--samples", "--rounds", "1", "--out", str(tmp_path)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "results.json").read_text())

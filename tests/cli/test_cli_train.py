@@ -196,10 +196,10 @@ def test_the_same_training_gives_the_same_bundle(run_here, source, tiny, tmp_pat
 def test_so_it_does_in_other_processes_on_two_threads_in_the_precision_that_is_timed(
     run_process, source, tiny, tmp_path, task
 ):
-    words = [*tiny, "--threads", 2, "--set", "train.precision=auto"]
+    words = [*tiny, "--threads", 2, "--set", "train.precision=auto", "--epochs", 1]
     made = []
     for name in ("one", "two"):
-        done = run_process("train", *source(task), "-o", tmp_path / name / "model", "--epochs", 1, *words)
+        done = run_process("train", *source(task), "-o", tmp_path / name / "model", *words)
         assert done.code == 0, done.err
         made.append({path.name: path.read_bytes() for path in (tmp_path / name / "model").iterdir()})
     assert made[0] == made[1]

@@ -65,7 +65,7 @@ def test_hosts_start_anew_together_where_a_process_of_one_is_killed(meeting, kil
     }
     launch = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=1"]
     late = ["--no-python", "bash", "-c", f'sleep $((RANK == {killed} ? 3 : 0)); exec "$@"', "bash", sys.executable]
-    train = [DATA, "-o", tmp_path / "model", *SMALL, "--set", "checkpoint.steps=5", "--epochs", "12"]
+    train = [DATA, "-o", tmp_path / "model", *SMALL, "--set", "checkpoint.steps=5", "--epochs", "5"]
     with ExitStack() as stack:
         hosts = []
         for host in range(2):
@@ -78,13 +78,13 @@ def test_hosts_start_anew_together_where_a_process_of_one_is_killed(meeting, kil
     assert [process.returncode for process in hosts] == [0, 0], said
     assert "another process of the training is gone" in "".join(said)
     training = load_bundle(tmp_path / "model").head()[1].training
-    assert (training["epochs"], training["processes"]) == (12, 2)
+    assert (training["epochs"], training["processes"]) == (5, 2)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_where_a_process_is_killed_early_the_others_are_told_of_a_checkpoint_that_is_there(killed, tmp_path):
-    train = [DATA, "-o", tmp_path / "model", *SMALL, "--epochs", "20", "--set", "train.patience=20"]
+    train = [DATA, "-o", tmp_path / "model", *SMALL, "--epochs", "8", "--set", "train.patience=8"]
     run = tmp_path / ".runs" / "model"
     with started(torchrun("-m", "lstmtext", "train", *train)) as process:
         wait_for(process, run)
@@ -94,7 +94,7 @@ def test_where_a_process_is_killed_early_the_others_are_told_of_a_checkpoint_tha
     resumed = [sys.executable, "-m", "lstmtext", "train", "--resume", str(run), "-q"]
     done = subprocess.run(resumed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 20
+    assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 8
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_as_many_processes_go_on_to_the_bundle_of_those_that_nobody_killed(tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_where_a_process_is_killed_before_a_checkpoint_the_others_say_so_and_nothing_is_left(killed, tmp_path):
-    train = [DATA, "-o", tmp_path / "model", *SMALL, "--epochs", "20", "--set", "checkpoint.seconds=0"]
+    train = [DATA, "-o", tmp_path / "model", *SMALL, "--epochs", "8", "--set", "checkpoint.seconds=0"]
     run = tmp_path / ".runs" / "model"
     with started(torchrun("-m", "lstmtext", "train", *train)) as process:
         while process.poll() is None and not (run / "run.json").exists():

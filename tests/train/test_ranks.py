@@ -132,13 +132,13 @@ def test_only_the_first_process_writes_and_talks(tmp_path):
 
 @pytest.mark.slow
 def test_processes_that_gain_nothing_more_end_with_a_bundle(tmp_path):
-    looks = ["--set", "train.patience=1", "--set", "train.validations_per_epoch=4", "--epochs", "12"]
+    looks = ["--set", "train.patience=1", "--set", "train.validations_per_epoch=4", "--epochs", "5"]
     options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, *looks, "--set", "train.accumulate=2"]
     done = subprocess.run(torchrun("-m", "lstmtext", "train", *options), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "of 2 processes reads 256 tokens a step" in done.stderr
     training = load_bundle(tmp_path / "model").head()[1].training
-    assert training["epochs"] < 12
+    assert training["epochs"] < 5
     assert (training["threads"], training["processes"]) == (1, 2)
     assert {path.name for path in tmp_path.iterdir()} == {"model", "model.report.html"}
 
@@ -147,7 +147,7 @@ def test_processes_that_gain_nothing_more_end_with_a_bundle(tmp_path):
 @pytest.mark.parametrize("restarts", [0, 1])
 def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoint(restarts, tmp_path):
     options = [ROOT / "data" / "reviews.csv", "-o", tmp_path / "model", *SMALL, "--set", "checkpoint.steps=5"]
-    command = torchrun(f"--max-restarts={restarts}", "-m", "lstmtext", "train", *options, "--epochs", "12")
+    command = torchrun(f"--max-restarts={restarts}", "-m", "lstmtext", "train", *options, "--epochs", "5")
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     run = tmp_path / ".runs" / "model"
     while process.poll() is None and not list(run.glob("step-*")):
@@ -161,7 +161,7 @@ def test_a_killed_process_ends_the_run_or_starts_it_anew_from_the_last_checkpoin
         resumed = [sys.executable, "-m", "lstmtext", "train", "--resume", str(run)]
         done = subprocess.run(resumed, capture_output=True, text=True, check=False)
         assert (done.returncode, "2 x 1 threads before" in done.stderr) == (0, True), done.stderr
-    assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 12
+    assert load_bundle(tmp_path / "model").head()[1].training["epochs"] == 5
 
 
 @pytest.mark.slow
@@ -177,7 +177,7 @@ def test_processes_started_anew_go_on_with_nothing_but_what_their_launcher_began
     process.wait()
     assert list(left.glob("step-*"))
     log = tmp_path / "log" / "steps.jsonl"
-    own = ["--seed", "5", "--epochs", "12", "--log-dir", log.parent, "--set", "checkpoint.seconds=0"]
+    own = ["--seed", "5", "--epochs", "5", "--log-dir", log.parent, "--set", "checkpoint.seconds=0"]
     command = torchrun("--max-restarts=1", "-m", "lstmtext", "train", *options, *own)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (log.exists() and log.read_text()):
@@ -187,7 +187,7 @@ def test_processes_started_anew_go_on_with_nothing_but_what_their_launcher_began
     assert process.returncode == 0, said
     assert "another process of the training is gone" in said
     head = load_bundle(tmp_path / "model").head()[1]
-    assert (head.settings.train.seed, head.training["epochs"]) == (5, 12)
+    assert (head.settings.train.seed, head.training["epochs"]) == (5, 5)
     steps = [json.loads(line)["step"] for line in log.read_text().splitlines() if '"kind": "step"' in line]
     assert steps == [*range(1, len(steps) + 1)]
     assert list(left.glob("step-*"))

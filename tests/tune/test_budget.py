@@ -77,14 +77,14 @@ def test_data_that_take_the_whole_time_are_told(run_here, data, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["reviews.csv", "entities.conll", "prose.txt"])
-def test_a_search_keeps_its_budget(tmp_path, name):
+@pytest.mark.parametrize(("name", "seconds"), [("reviews.csv", 60), ("entities.conll", 30), ("prose.txt", 30)])
+def test_a_search_keeps_its_budget(tmp_path, name, seconds):
     began = time.monotonic()
     subprocess.run([COMMAND, "--help"], check=True, capture_output=True)
     start = time.monotonic() - began
     began = time.monotonic()
-    words = ["tune", ROOT / "data" / name, "-o", tmp_path / "best", "--budget", "60s"]
+    words = ["tune", ROOT / "data" / name, "-o", tmp_path / "best", "--budget", f"{seconds}s"]
     done = subprocess.run([COMMAND, *words], capture_output=True, text=True, check=False, timeout=120)
     elapsed = time.monotonic() - began
     assert done.returncode == 0, done.stderr
-    assert 0.6 * 60 < elapsed <= 1.05 * 60 + start, done.stderr
+    assert 0.6 * seconds < elapsed <= 1.05 * seconds + start, done.stderr
