@@ -19,8 +19,8 @@ SECTIONS: dict[str, dict[str, object]] = {name: get_type_hints(own) for name, ow
 """The settings of each section, with their types."""
 ADDED: dict[str, Setting] = {"train.optimizer": "adamw", "transfer.retain": 0.0, "train.adversarial": 0.0}
 """Settings that came after bundles and runs were written that are still read, and what those were trained with."""
-DROPPED = frozenset({"classify.focal"})
-"""Settings that such bundles and runs have, and that trainings do without by now."""
+DROPPED: dict[str, Setting] = {"classify.focal": 0.0}
+"""Settings that such bundles and runs have, and the value with which they are as if without."""
 
 
 class Given(NamedTuple):
@@ -127,6 +127,12 @@ def settings_from_sections(sections: Mapping[str, Mapping[str, object]]) -> Sett
             if name not in sections.get(section, {}) and f"{section}.{name}" not in ADDED:
                 raise UsageError(f"{section}.{name}", "is missing")
     return settings_from(ADDED | {key: value for key, value in _flat(sections).items() if key not in DROPPED})
+
+
+def lost_settings(sections: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """What `settings_from_sections` leaves out though it made a difference, by key."""
+    flat = _flat(sections)
+    return {key: flat[key] for key, usual in DROPPED.items() if flat.get(key, usual) != usual}
 
 
 def _given(

@@ -11,7 +11,15 @@ from lstmtext.config import (
     TrainSettings,
 )
 from lstmtext.errors import UsageError
-from lstmtext.resolve import ADDED, DROPPED, as_toml, resolve_settings, settings_from, settings_from_sections
+from lstmtext.resolve import (
+    ADDED,
+    DROPPED,
+    as_toml,
+    lost_settings,
+    resolve_settings,
+    settings_from,
+    settings_from_sections,
+)
 
 
 def toml(folder: Path, content: str) -> Path:
@@ -74,8 +82,11 @@ def test_settings_from_before_there_was_one_of_them_do_without_it(name):
 def test_settings_that_are_no_more_are_read_over_where_they_were_written(name):
     sections = resolve_settings("classify").as_dict()
     section, _, key = name.partition(".")
-    sections[section][key] = 2.0
-    assert settings_from_sections(sections) == resolve_settings("classify")
+    assert lost_settings(sections) == {}
+    for value, lost in ((DROPPED[name], {}), (2.0, {name: 2.0})):
+        sections[section][key] = value
+        assert settings_from_sections(sections) == resolve_settings("classify")
+        assert lost_settings(sections) == lost
     with pytest.raises(UsageError, match="no such setting"):
         resolve_settings("classify", assignments=[f"{name}=2"])
 

@@ -43,9 +43,9 @@ def test_where_no_system_says_where_a_process_may_run_all_cores_count(tmp_path, 
     assert cores.core_count() == 3
 
 
-@pytest.mark.parametrize(("cores", "chosen", "threads"), [(1, 0, 1), (2, 0, 2), (8, 0, 3), (1, 2, 2)])
-def test_training_has_the_threads_that_were_chosen_or_no_more_than_cores(monkeypatch, cores, chosen, threads):
-    monkeypatch.setattr(making, "core_count", lambda: cores)
+@pytest.mark.parametrize(("there_are", "chosen", "threads"), [(1, 0, 1), (2, 0, 2), (8, 0, 3), (1, 2, 2)])
+def test_training_has_the_threads_that_were_chosen_or_no_more_than_cores(monkeypatch, there_are, chosen, threads):
+    monkeypatch.setattr(making, "core_count", lambda: there_are)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)

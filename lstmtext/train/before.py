@@ -15,7 +15,7 @@ from lstmtext.data.encoded import EncodedData
 from lstmtext.data.plan import DataRequest
 from lstmtext.description import HeadInfo
 from lstmtext.errors import DataError, ModelError, UsageError
-from lstmtext.resolve import differences, settings_from_sections
+from lstmtext.resolve import differences, lost_settings, settings_from_sections
 from lstmtext.train.job import HeadJob, TrainRequest
 from lstmtext.train.ranks import Ranks
 from lstmtext.train.staying import StayingHead
@@ -47,11 +47,14 @@ class EarlierRun:
             places = asked["encoder"], asked["head"], (), asked["add_to"], together
             request = TrainRequest(_data_request(asked["data"]), Path(asked["output"]), *places)
             settings = {name: settings_from_sections(own) for name, own in about["settings"].items()}
+            lost = {key: value for own in about["settings"].values() for key, value in lost_settings(own).items()}
             rest = [about[key] for key in ("data", "machine", "precision", "tokenizer", "encoder")]
             rest.append(about.get("staying", {}))  # runs of earlier versions have none
-            return cls(request, settings, *rest)
         except (KeyError, TypeError, AttributeError, UsageError) as error:
             raise ModelError(place, f"is not complete: {error!r}", hint="train anew without --resume") from error
+        for key, value in lost.items():
+            raise ModelError(place, f"began with {key}={value}, which is no more", hint="train anew without --resume")
+        return cls(request, settings, *rest)
 
     def changed_data(self, heads: Sequence[HeadJob]) -> DataError | None:
         """What says that the data of a head are not those of the run, if so."""

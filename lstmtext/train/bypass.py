@@ -3,8 +3,8 @@
 The classifier's bypass is logistic regression over TF-IDF with an L2 penalty. The problem is convex, so it is solved
 (`train.logistic`) instead of trained step by step: AdamW moves rare n-grams as fast as frequent ones and overfits them.
 Validation data choose the strength of the penalty, and whether an n-gram's weight is multiplied with how unevenly it is
-spread over the labels (NBSVM, Wang and Manning, 2012): long texts are the better for it. Where a
-text may have several labels, there is one regression for each, all with the same strength.
+spread over the labels (NBSVM, Wang and Manning, 2012): long texts are the better for it. Where a text may have several
+labels, there is one regression for each, all with the same strength.
 Letters: N rows of the table, K labels, B texts.
 """
 
@@ -29,7 +29,9 @@ WEAK = (0.01, 0.03, 0.1, 0.3)
 CHUNK, MOST_COUNTED = 1 << 22, 1 << 24
 """N-grams that are counted at once, and different ones that counts are kept of."""
 MOST_FITTED = 1 << 28
-"""N-grams of texts that the fit holds, in some two gigabytes. Of more texts a part is drawn by chance."""
+"""N-grams and labels of the texts of a split that the fit holds, in some two gigabytes. Of more, texts are drawn."""
+OF_EACH_LABEL = 100
+"""Texts of a label that are drawn before others, so that none is missing."""
 
 
 def fit_bypass(
@@ -46,7 +48,8 @@ def fit_bypass(
     it has learned as they weigh, and is drawn to its table instead of to zeros (Chelba and Acero, 2004).
     Returns how many of the training texts it is fitted to: all, but where memory should not hold their n-grams.
     """
-    train, validation = _drawn(train), _drawn(validation)
+    labels = len(bypass.bias_K)
+    train, validation = _drawn(train, labels), _drawn(validation, labels)
     bypass.give_rows(_keys(train, len(bypass.keys_N) - 1, known=bypass.keys_N.numpy()))
     start_NK, start_K = bypass.table_NK.clone(), bypass.bias_K.clone()
     prior_NK = start_NK if goes_on else None
@@ -65,19 +68,43 @@ def fit_bypass(
     return len(train)
 
 
-def _drawn(texts: EncodedTexts) -> EncodedTexts:
-    """All texts, or as many of them as have no more than MOST_FITTED n-grams, in order."""
-    if int(texts.ngram_counts.sum()) <= MOST_FITTED:
+def _drawn(texts: EncodedTexts, labels: int) -> EncodedTexts:
+    """All texts, or as many of them as have no more than MOST_FITTED n-grams and labels, drawn by chance, in order."""
+    sizes = texts.ngram_counts + labels
+    if int(sizes.sum()) <= MOST_FITTED:
         return texts
-    order = np.random.default_rng(0).permutation(len(texts))
-    fits = int(np.searchsorted(np.cumsum(texts.ngram_counts[order]), MOST_FITTED, side="right"))
+    order = np.random.default_rng(0).permutation(np.flatnonzero(texts.weights > 0))
+    order = order[np.argsort(_counts_before(_rarest_labels(texts)[order]) >= OF_EACH_LABEL, kind="stable")]
+    fits = int(np.searchsorted(np.cumsum(sizes[order]), MOST_FITTED, side="right"))
     return texts.only(np.sort(order[: max(1, fits)]))
 
 
+def _rarest_labels(texts: EncodedTexts) -> Ints:
+    """The label of each text; of several the one that fewest texts have, of none a number of its own."""
+    sets = texts.label_sets
+    if sets is None:
+        return texts.labels
+    counts = np.bincount(np.concatenate([sets[place] for place in range(len(texts))]), minlength=1)
+    return np.array([min(sets[place], key=lambda label: counts[label], default=-1) for place in range(len(texts))])
+
+
+def _counts_before(labels: Ints) -> Ints:
+    """How often each one's label stands before it."""
+    order = np.argsort(labels, kind="stable")
+    _, firsts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    before = np.empty(len(labels), dtype=np.int64)
+    before[order] = np.arange(len(labels)) - np.repeat(firsts, counts)
+    return before
+
+
 def _blocks(bypass: NgramBypass, texts: EncodedTexts, weights: Floats | None) -> list[Block]:
-    keys_N = bypass.keys_N.numpy()
-    targets = (torch.from_numpy(own.astype(np.float32)) for own in _gold(texts, len(bypass.bias_K), weights))
-    return make_blocks((known_rows(hashes, keys_N) for hashes in texts.ngrams()), *targets)
+    keys_N, labels = bypass.keys_N.numpy(), len(bypass.bias_K)
+
+    def targets(places: Ints) -> tuple[Tensor, Tensor]:
+        has_BK, weights_BK = _gold(texts.only(places), labels, weights)
+        return torch.from_numpy(has_BK.astype(np.uint8)), torch.from_numpy(weights_BK.astype(np.float32))
+
+    return make_blocks((known_rows(hashes, keys_N) for hashes in texts.ngrams()), labels, targets)
 
 
 def _keys(texts: EncodedTexts, most: int, known: Keys) -> Keys:

@@ -5,7 +5,7 @@ alone is held, between the scales of the texts and the weights of the n-grams. B
 Letters: N rows of the table, K labels, B texts of a block, F n-grams of all of them, R rows that occur in them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from lstmtext.text.lexical import SHORTEST
 from lstmtext.train.optimizers import LBFGS
 
 BLOCK = 1 << 24
-"""N-grams that make a block; those of its texts and their order need 24 bytes each while it is made, 8 afterwards."""
+"""N-grams and labels of texts that make a block; while it is made, an n-gram takes 24 bytes, and 8 afterwards."""
 ITERATIONS, TOGETHER = 40, 10
 TOLERANCE = 1e-5
 """Nats a text by which so many iterations together must lower the loss for more to follow."""
@@ -36,7 +36,7 @@ class Block(NamedTuple):
     rows_R: Tensor
     """Which rows occur."""
     gold_BK: Tensor
-    """1 for the label of a text, or for each that it has."""
+    """1 for the label of a text, or for each that it has; a byte each."""
     weights_BK: Tensor
     """How much each text counts, [B, 1], or its no or yes for each label; a text of an unknown label counts nothing."""
 
@@ -49,23 +49,26 @@ class Block(NamedTuple):
         return F.embedding_bag(self.texts_F, values_BK, self.starts_R, mode="sum")
 
 
-def make_blocks(rows: Iterable[Ints], gold_BK: Tensor, weights_BK: Tensor) -> list[Block]:
+Targets = Callable[[Ints], tuple[Tensor, Tensor]]
+"""Gives what is right of the texts at some places, and how much they count, as blocks hold it."""
+
+
+def make_blocks(rows: Iterable[Ints], labels: int, targets: Targets) -> list[Block]:
     """Blocks of texts from the table rows of each one's n-grams."""
     blocks: list[Block] = []
     first = 0
-    for own in _in_blocks(rows):
-        here = slice(first, first + len(own))
-        blocks.append(_make_block(own, gold_BK[here], weights_BK[here]))
+    for own in _in_blocks(rows, labels):
+        blocks.append(_make_block(own, *targets(np.arange(first, first + len(own)))))
         first += len(own)
     return blocks
 
 
-def _in_blocks(rows: Iterable[Ints]) -> Iterator[list[Ints]]:
+def _in_blocks(rows: Iterable[Ints], labels: int) -> Iterator[list[Ints]]:
     held: list[Ints] = []
     count = 0
     for own in rows:
         held.append(own)
-        count += len(own)
+        count += len(own) + labels
         if count >= BLOCK:
             yield held
             held, count = [], 0
@@ -124,7 +127,7 @@ class WeightedTexts:
         """Nats and probabilities."""
         gold_BK, weights_BK = block.gold_BK, block.weights_BK
         if self.several:
-            nats = F.binary_cross_entropy_with_logits(logits_BK, gold_BK, weights_BK, reduction="sum")
+            nats = F.binary_cross_entropy_with_logits(logits_BK, gold_BK.float(), weights_BK, reduction="sum")
             return float(nats), logits_BK.sigmoid()
         shares_BK = logits_BK.log_softmax(1)
         return -float((shares_BK * gold_BK * weights_BK).sum()), shares_BK.exp()
@@ -147,16 +150,19 @@ def solve(
         line_search_fn="strong_wolfe",
     )
 
+    losses: list[float] = []
+
     def closure() -> float:
         away_NK = table_NK if prior_NK is None else table_NK - prior_NK
         table_NK.grad, bias_K.grad = away_NK / strength, torch.zeros_like(bias_K)
         nats = texts.add_gradients(table_NK, bias_K, table_NK.grad, bias_K.grad)
         table_NK.grad /= texts.count
         bias_K.grad /= texts.count
-        return nats / texts.count + float(away_NK.square().sum()) / (2 * whole)
+        losses.append(nats / texts.count + float(away_NK.square().sum()) / (2 * whole))
+        return losses[-1]
 
-    loss = float("inf")
     for _ in range(0, ITERATIONS, TOGETHER):
-        before, loss = loss, float(solver.step(closure))  # type: ignore[no-untyped-call]  # untyped in torch
-        if before - loss < TOLERANCE:
+        losses.clear()
+        solver.step(closure)  # type: ignore[no-untyped-call]  # torch leaves LBFGS.step untyped
+        if losses[0] - min(losses) < TOLERANCE:
             break

@@ -22,6 +22,9 @@ from lstmtext.train.ranks import Ranks
 from lstmtext.train.transfer import heads_of
 from lstmtext.train.weighting import class_weights
 
+Tell = Callable[[str], object]
+"""Takes a remark for the user."""
+
 
 def set_threads(train: TrainSettings) -> None:
     """Give torch as many threads as the settings say, or else no more than there are cores."""
@@ -39,10 +42,6 @@ def set_up(settings: Settings, ranks: Ranks) -> torch.device:
     torch.manual_seed(train.seed)
     on_gpu = train.device != "cpu" and torch.cuda.is_available()
     return torch.device("cuda", ranks.local) if on_gpu else torch.device("cpu")
-
-
-Tell = Callable[[str], object]
-"""Takes a remark for the user."""
 
 
 def make_model(job: TrainJob, noted: Tell = lambda remark: None) -> Model | JointModel:

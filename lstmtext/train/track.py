@@ -63,12 +63,7 @@ class JsonLines:
         self._stream.close()
 
     def _write(self, kind: str, record: dict[str, Any]) -> None:
-        """A loss that is no number any more is null, as JSON knows no other word for it."""
-        known = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in record.items()
-        }
-        self._stream.write(json.dumps({"kind": kind, **known}) + "\n")
+        self._stream.write(json.dumps(_finite({"kind": kind, **record}), allow_nan=False) + "\n")
 
 
 class TensorBoard:
@@ -176,6 +171,13 @@ class Tracker:
             }
             self._hand(partial(_give_step, record=record))
         self._waiting.clear()
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  # whatever JSON knows
+    """With null for what is no number any more, as JSON has no other word for it."""
+    if isinstance(value, dict):
+        return {name: _finite(own) for name, own in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _numbers(scores: Scores) -> dict[str, float]:

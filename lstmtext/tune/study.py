@@ -21,7 +21,7 @@ from lstmtext.bundle import is_bundle, report_path
 from lstmtext.errors import DataError, Interrupted, UsageError, UserError
 from lstmtext.folders import check_output
 from lstmtext.metrics import Scores
-from lstmtext.resolve import changed_settings
+from lstmtext.resolve import changed_settings, lost_settings, settings_from_sections
 from lstmtext.tasks import TASKS, first_of
 from lstmtext.train.job import TrainJob
 from lstmtext.train.runs import OWNER_ONLY
@@ -163,7 +163,8 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
         "size limit": job.most_bytes,
         **_started_from(job.training),
     }
-    known = study.user_attrs.get("about", about)
+    known = {**study.user_attrs.get("about", about)}
+    known["settings"] = _as_now(known["settings"])
     changed = [key for key in (about | known) if known.get(key) != about.get(key)]
     if changed:
         hint = "use another -o/--output or --storage, or remove that one"
@@ -171,6 +172,15 @@ def _open_study(job: Search, metric: str) -> "optuna.Study":
         raise DataError(without_password(url), found, hint=hint)
     study.set_user_attr("about", about)
     return study
+
+
+def _as_now(settings: str) -> str:
+    """Settings as JSON, as they are written now; as they were where one is lost that made a difference."""
+    sections = json.loads(settings)
+    try:
+        return settings if lost_settings(sections) else json.dumps(settings_from_sections(sections).as_dict())
+    except UsageError:
+        return settings
 
 
 def _started_from(training: TrainJob) -> dict[str, str]:

@@ -206,7 +206,7 @@ def test_a_closer_fit_begins_where_the_looser_one_ended(splits):
     texts = logistic.WeightedTexts(blocks, ways_of(bypass, train)[0], several=False)
     table_NK, bias_K = torch.zeros(ROWS, 3), torch.zeros(3)
     norms, nats = [], []
-    for strength in (1e3, 1e4, 1e5):
+    for strength in (1e2, 1e3, 1e4):
         logistic.solve(table_NK, bias_K, texts, strength)
         norms.append(float(table_NK.norm()))
         nats.append(texts.nats(table_NK, bias_K))
@@ -221,9 +221,9 @@ def test_of_texts_with_more_ngrams_than_memory_should_hold_some_are_drawn(splits
     bypass, alone = NgramBypass(ROWS, 3), NgramBypass(ROWS, 3)
     count = fit_bypass(bypass, train, validation)
     assert least <= count < len(train)
-    drawn, held = fitting._drawn(train), fitting._drawn(validation)
-    assert int(drawn.ngram_counts.sum()) <= most or count == 1
-    assert int(drawn.ngram_counts.sum()) + int(train.ngram_counts.max()) > most
+    drawn, held = fitting._drawn(train, 3), fitting._drawn(validation, 3)
+    assert int(drawn.ngram_counts.sum()) + 3 * count <= most or count == 1
+    assert int(drawn.ngram_counts.sum()) + 3 * count + int(train.ngram_counts.max()) + 3 > most
     monkeypatch.undo()
     assert fit_bypass(alone, drawn, held) == count
     assert torch.equal(bypass.table_NK, alone.table_NK)
@@ -240,3 +240,31 @@ def test_who_trains_is_told_of_how_many_texts_the_ngrams_are(run_here, tmp_path,
     said = re.findall(r"n-grams learn from (\d+) of (\d+) texts, drawn by chance", done.err)
     assert bool(said) == bool(most)
     assert all(0 < int(part) < int(whole) for part, whole in said)
+
+
+class Texts:
+    """What drawing looks at."""
+
+    def __init__(self, labels, label_sets=None):
+        self.labels, self.label_sets = np.array(labels), label_sets
+        self.ngram_counts, self.weights = np.full(len(labels), 9), np.ones(len(labels))
+        self.only = np.asarray
+
+    def __len__(self):
+        return len(self.labels)
+
+
+def test_of_each_label_texts_are_drawn_first_and_none_that_counts_nothing(monkeypatch):
+    texts = Texts([0] * 300 + [1, 1, 2])
+    texts.weights[-1] = 0.0
+    monkeypatch.setattr(fitting, "MOST_FITTED", 12 * 150)
+    drawn = fitting._drawn(texts, 3)
+    assert (len(drawn), {*np.unique(texts.labels[drawn])}) == (150, {0, 1})
+    assert {300, 301} < {*drawn.tolist()}
+    monkeypatch.setattr(fitting, "OF_EACH_LABEL", 0)
+    assert {*drawn.tolist()} != {*fitting._drawn(texts, 3).tolist()}
+
+
+def test_of_several_labels_the_rarest_is_looked_at():
+    sets = [np.array(own, dtype=np.int32) for own in ([0, 1], [0], [], [0, 1, 2], [0, 1])]
+    assert fitting._rarest_labels(Texts([-1] * 5, sets)).tolist() == [1, 0, -1, 2, 1]

@@ -283,6 +283,17 @@ def test_other_labels_cannot_be_gone_on_with_even_by_force(place, train_here):
     assert (place / ".runs" / "model").is_dir()
 
 
+@pytest.mark.parametrize("lost", [0.0, 2.0])
+def test_a_run_that_had_what_is_no_more_is_gone_on_with_where_that_did_nothing(place, train_here, lost):
+    file = place / ".runs" / "model" / "run.json"
+    about = json.loads(file.read_text())
+    about["settings"]["labels"]["classify"]["focal"] = lost
+    file.write_text(json.dumps(about))
+    answer = train_here("--resume", "model", "--force", "--epochs", "6")
+    assert answer.code == (4 if lost else 0)
+    assert ("began with classify.focal=2.0, which is no more" in answer.err) == bool(lost)
+
+
 def test_weights_of_other_sizes_cannot_be_gone_on_with_even_by_force(place, train_here):
     answer = train_here("--resume", "model", "--force", "--set", "encoder.hidden_size=24")
     assert (answer.code, "or anew without --resume" in answer.err) == (4, True)

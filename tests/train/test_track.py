@@ -187,6 +187,15 @@ def test_a_training_that_diverges_reports_on_what_it_saved(run_here, data, tmp_p
     assert (steps[0]["loss"] > 0, steps[-1]["loss"]) == (True, None)
 
 
+def test_what_is_no_number_is_null_however_deep_it_stands(tmp_path):
+    log = JsonLines(tmp_path / "steps.jsonl", after=0)
+    heads = {"a": {"score": float("inf"), "scores": {"nats": float("nan"), "f1": 0.5}}}
+    log.validation({"step": 1, "loss": float("nan"), "heads": heads})
+    log.close()
+    (record,) = read_log(tmp_path / "steps.jsonl")
+    assert (record["loss"], record["heads"]) == (None, {"a": {"score": None, "scores": {"nats": None, "f1": 0.5}}})
+
+
 @pytest.mark.parametrize("task", PICTURES)
 def test_a_report_refers_to_nothing_outside_itself(trained, task):
     found = References((trained / f"{task}.report.html").read_text())

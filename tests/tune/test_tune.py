@@ -22,6 +22,7 @@ from lstmtext.tune.found import Found, verdict
 from lstmtext.tune.metric import lower_is_better
 from lstmtext.tune.space import Limits, defaults, smallest, suggested
 from lstmtext.tune.storage import open_storage
+from lstmtext.tune.study import _as_now
 from lstmtext.tune.watcher import Span
 
 TINY = ["--set", "train.epochs=1", "--threads", "1", "--trials", "2", "--budget", "60s"]
@@ -71,6 +72,16 @@ def test_another_metric_or_other_data_do_not_join_a_study(run_here, data, tmp_pa
     assert (done.code, "holds a search of the same name with another metric" in done.err) == (3, True)
     done = run_here("tune", data / "reviews.csv", "-o", tmp_path / "best", *TINY, "--seed", "5")
     assert (done.code, "another data" in done.err) == (3, True)
+
+
+def test_the_settings_of_a_search_are_compared_as_they_are_written_now():
+    sections = resolve_settings("classify").as_dict()
+    now = json.dumps(sections)
+    sections["classify"]["focal"] = 0.0
+    assert _as_now(json.dumps(sections)) == _as_now(now) == now
+    sections["classify"]["focal"] = 2.0
+    assert _as_now(json.dumps(sections)) != now
+    assert _as_now('{"train": {"what": 1}}') == '{"train": {"what": 1}}'
 
 
 def test_a_metric_that_does_not_exist_names_those_that_do(run_here, data, tmp_path):
