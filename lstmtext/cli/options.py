@@ -1,7 +1,8 @@
 """Options that more than one command has, each defined once, and what they are turned into."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from lstmtext.config import Setting, Settings, TaskName
 from lstmtext.data.columns import Columns
 from lstmtext.errors import UsageError
-from lstmtext.resolve import changed_settings, option_of, resolve_settings
+from lstmtext.resolve import changed_settings, chosen_keys, option_of, resolve_settings
 from lstmtext.shipped import usual_bundle
 
 if TYPE_CHECKING:
@@ -62,6 +63,31 @@ Task = Annotated[str | None, typer.Option("--task", help="classify, tag or gener
 File = Annotated[str, typer.Argument(help="Text file, one text a line, whatever its name; - is standard input.")]
 
 
+@dataclass(frozen=True)
+class Choices:
+    """What a command was given of settings: `--config`, `--set`, and flags that stand for one setting each."""
+
+    file: Path | None
+    assignments: Sequence[str]
+    flags: Mapping[str, Setting | None]
+
+    def settings_of(self, task: TaskName) -> Settings:
+        """The settings of a task, with these."""
+        return resolve_settings(task, file=self.file, assignments=self.assignments, flags=self.flags)
+
+    def changed(self, settings: Settings) -> Settings:
+        """Settings of an earlier run, changed by these."""
+        return changed_settings(settings, file=self.file, assignments=self.assignments, flags=self.flags)
+
+    def keys(self) -> frozenset[str]:
+        """The settings that these name."""
+        return chosen_keys(self.file, self.assignments, self.flags)
+
+    def weighing(self) -> str:
+        """The option that lets classes count alike; empty where none does."""
+        return option_of("classify.class_weight", "balanced", self.assignments, self.flags)
+
+
 def one_head(names: list[str] | None) -> str | None:
     """The name that `--head` gives, if any. Raises UsageError for several."""
     if names and len(names) > 1:
@@ -89,13 +115,6 @@ def chosen(flag: str, name: str | None, allowed: tuple[str, ...]) -> str | None:
 def chosen_format(name: str | None, allowed: tuple[str, ...]) -> str | None:
     """A `--format` value. Raises UsageError for one that is not allowed here."""
     return chosen("--format", name, allowed)
-
-
-def changed_settings_of(
-    settings: Settings, file: Path | None, assignments: list[str] | None, flags: Mapping[str, Setting | None]
-) -> Settings:
-    """Settings of an earlier run, changed by what a command was given."""
-    return changed_settings(settings, file=file, assignments=assignments or (), flags=flags)
 
 
 def seconds(text: str | None) -> float | None:
@@ -127,18 +146,6 @@ def bytes_of(text: str | None) -> int:
     if not 0 < value < math.inf:
         raise UsageError("--max-size", f"found '{text}'", expected="a size above 0")
     return int(value)
-
-
-def weighing(assignments: list[str] | None, flags: Mapping[str, Setting | None]) -> str:
-    """The option of a command that lets classes count alike; empty where none does."""
-    return option_of("classify.class_weight", "balanced", assignments or (), flags)
-
-
-def settings_of(
-    task: TaskName, file: Path | None, assignments: list[str] | None, flags: Mapping[str, Setting | None]
-) -> Settings:
-    """Settings from what a command was given."""
-    return resolve_settings(task, file=file, assignments=assignments or (), flags=flags)
 
 
 def joint_requests(

@@ -42,10 +42,11 @@ def preprocess(
     columns = Columns(text_column, label_column, tag_column, weight_column)
     request = options.data_request(data, valid, task, format_name, columns)
     flags = {"train.seed": seed, "classify.multi_label": multi_label or None}
+    choices = options.Choices(config, assignments or (), flags)
     report = preprocess_data(
         request,
         output,
-        choose=lambda name: options.settings_of(name, config, assignments, flags),
+        choose=choices.settings_of,
         tokenizer=load_bundle(tokenizer).tokenizer if tokenizer else None,
         remark=lambda text: remark(text, quiet=quiet),
     )

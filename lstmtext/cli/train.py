@@ -52,6 +52,17 @@ Resume = Annotated[
     Path | None, typer.Option("--resume", help="Go on with a training that was cut short: its folder, or its bundle.")
 ]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Most passes over the data.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the bundle to write.")]
+Budget = Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")]
+ClassWeight = Annotated[
+    str | None, typer.Option("--class-weight", help="balanced: each label counts alike, however rare.")
+]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")]
+Force = Annotated[bool, typer.Option("--force", help="With --resume: go on though data or settings changed.")]
+LogDir = Annotated[
+    Path | None, typer.Option("--log-dir", help="Folder for TensorBoard's files and each step as a line of JSON.")
+]
+FindRate = Annotated[bool, typer.Option("--find-lr", help="Print losses at rising learning rates instead.")]
 
 NOT_TOGETHER = {"data", "valid", "task", "head", "replay", "adapt_on", "add_to"}
 """What does not go with heads that train together."""
@@ -65,7 +76,7 @@ OF_THE_RUN = {
 def train(
     context: typer.Context,
     data: Data = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder of the bundle to write.")] = None,
+    output: Output = None,
     valid: options.Valid = None,
     task: options.Task = None,
     format_name: options.DataFormat = None,
@@ -82,23 +93,17 @@ def train(
     replay: Replay = None,
     head: options.Heads = None,
     epochs: Epochs = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="Time to train, such as 90s or 5m.")] = None,
-    class_weight: Annotated[
-        str | None, typer.Option("--class-weight", help="balanced: each label counts alike, however rare.")
-    ] = None,
+    budget: Budget = None,
+    class_weight: ClassWeight = None,
     seed: options.Seed = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
+    device: Device = None,
     threads: options.Threads = 0,
     assignments: options.Assignments = None,
     config: options.ConfigFile = None,
     resume: Resume = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="With --resume: go on though data or settings changed.")
-    ] = False,
-    log_dir: Annotated[
-        Path | None, typer.Option("--log-dir", help="Folder for TensorBoard's files and each step as a line of JSON.")
-    ] = None,
-    find_lr: Annotated[bool, typer.Option("--find-lr", help="Print losses at rising learning rates instead.")] = False,
+    force: Force = False,
+    log_dir: LogDir = None,
+    find_lr: FindRate = False,
     quiet: options.Quiet = False,
 ) -> None:
     r"""Train a model; the task is read from the data.
@@ -129,38 +134,32 @@ def train(
         "train.device": device,
         "train.threads": threads or None,
     }
-
-    def settings_of(name: TaskName) -> Settings:
-        return options.settings_of(name, config, assignments, flags)
-
-    def changed(settings: Settings) -> Settings:
-        return options.changed_settings_of(settings, config, assignments, flags)
+    choices = options.Choices(config, assignments or (), flags)
 
     def request(output: Path) -> TrainRequest:
         columns = Columns(text_column, label_column, tag_column, weight_column)
-        weighs = options.weighing(assignments, flags)
         if task_data or valid_data:
             _refuse(context, NOT_TOGETHER, "--task-data", "leave it out, or train one head")
             together = options.joint_requests(task_data or [], valid_data or [], format_name, columns)
             first = next(iter(together.values()))
-            return TrainRequest(first, output, encoder, together=together, weighs=weighs)
+            return TrainRequest(first, output, encoder, together=together, weighs=choices.weighing())
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
         heads = options.one_head(head), adapt_on or (), str(add_to or "")
-        return TrainRequest(asked, output, encoder, *heads, weighs=weighs)
+        return TrainRequest(asked, output, encoder, *heads, weighs=choices.weighing())
 
     if find_lr:
         if resume is not None:
             raise UsageError("--resume", "cannot be had with --find-lr", hint="find the rate of a training anew")
-        _print_rates(request(Path()), settings_of, quiet=quiet)
+        _print_rates(request(Path()), choices.settings_of, quiet=quiet)
         return
     with TrainingProgress(quiet=quiet) as progress:
         if resume is None:
             output = _given(output or add_to, "-o/--output")
-            start_training(request(output), settings_of, progress, progress.remark, log_dir=log_dir)
+            start_training(request(output), choices.settings_of, progress, progress.remark, log_dir=log_dir)
         else:
             _refuse(context, OF_THE_RUN, "--resume", "the run has its own; train anew without it")
-            resuming = partial(resume_training, resume, data or (), valid or (), changed, force=force)
+            resuming = partial(resume_training, resume, data or (), valid or (), choices.changed, force=force)
             output = resuming(progress, progress.remark, log_dir=log_dir)
     remark(f"saved {output}", quiet=quiet)
 

@@ -14,6 +14,8 @@ from lstmtext.data.columns import Columns
 
 Data = Annotated[list[str], typer.Argument(help="Training data, as for train.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the best bundle.")]
+Budget = Annotated[str, typer.Option("--budget", help="Time to search, such as 90s or 20m.")]
+Trials = Annotated[int, typer.Option("--trials", min=0, help="Most trials of this process; 0 is any.")]
 Metric = Annotated[str | None, typer.Option("--metric", help="Score to search for, such as macro_f1 or f1:LABEL.")]
 MaxSize = Annotated[str | None, typer.Option("--max-size", help="Largest bundle that counts, such as 5MB.")]
 Storage = Annotated[
@@ -24,11 +26,11 @@ Storage = Annotated[
 def tune(
     data: Data,
     output: Output,
-    budget: Annotated[str, typer.Option("--budget", help="Time to search, such as 90s or 20m.")] = "10m",
+    budget: Budget = "10m",
     metric: Metric = None,
     max_size: MaxSize = None,
     storage: Storage = None,
-    trials: Annotated[int, typer.Option("--trials", min=0, help="Most trials of this process; 0 is any.")] = 0,
+    trials: Trials = 0,
     valid: options.Valid = None,
     task: options.Task = None,
     format_name: options.DataFormat = None,
@@ -55,7 +57,7 @@ def tune(
     lstmtext tune data/reviews.csv -o checkpoints/small --encoder none --max-size 20MB --budget 2m
     """
     began = time.monotonic()
-    from lstmtext.resolve import as_toml, chosen_keys, differences, resolve_settings
+    from lstmtext.resolve import as_toml, differences, resolve_settings
     from lstmtext.train.job import TrainRequest
     from lstmtext.train.ranks import ALONE
     from lstmtext.train.request import make_job
@@ -71,18 +73,16 @@ def tune(
         check_storage(storage)
     columns = Columns(text_column, label_column, tag_column, weight_column)
     flags = {"train.seed": seed, "train.threads": threads or None, "classify.multi_label": multi_label or None}
+    choices = options.Choices(config, assignments or (), flags)
     asked_data = options.data_request(data, valid, task, format_name, columns)
-    asked = TrainRequest(
-        asked_data, output, encoder, options.one_head(head), weighs=options.weighing(assignments, flags)
-    )
-    own = partial(options.settings_of, file=config, assignments=assignments, flags=flags)
-    request, choose = with_start_within(asked, own, most_bytes, say)
+    asked = TrainRequest(asked_data, output, encoder, options.one_head(head), weighs=choices.weighing())
+    request, choose = with_start_within(asked, choices.settings_of, most_bytes, say)
     folder = search_folder(output)
     with data_folder(folder) as work:
         job = make_job(request, choose, ALONE, work, say)
         task_name = job.data.task
         brought = differences(resolve_settings(task_name), choose(task_name))  # by an optimizer, say
-        fixed = chosen_keys(config, assignments or (), flags) | frozenset(brought)
+        fixed = choices.keys() | frozenset(brought)
         wanted = Search(job, folder, seconds, began, fixed)
         found = search(replace(wanted, storage=storage, metric=metric, most_bytes=most_bytes, trials=trials), say)
     command = train_command(request)
