@@ -21,8 +21,9 @@ TABLES = (".csv", ".tsv")
 _CUT: dict[TaskName, str] = {"classify": "texts", "tag": "words"}
 REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-GROUP_BYTES, GROUP_LINES = 1 << 17, 1 << 12
-"""Bytes of a full group, a thousand lines or so, enough to find batches of like lengths in; and its most lines."""
+FIRST_BYTES, GROUP_BYTES, GROUP_LINES = 1 << 13, 1 << 17, 1 << 12
+"""Bytes of the first group and of a full one, a thousand lines or so, enough to find batches of like lengths in; and
+its most lines."""
 
 
 class _ReadsWhatIsThere(Protocol):
@@ -38,7 +39,7 @@ def read_groups(name: str) -> Iterator[list[str]]:
     give them. Raises DataError where the file cannot be opened or read.
     """
     group: list[bytes] = []
-    size = 0
+    size = read = 0
     unfinished: list[bytes] = []
     try:
         for block in _blocks(name):
@@ -48,7 +49,8 @@ def read_groups(name: str) -> Iterator[list[str]]:
                 unfinished.clear()
             unfinished += [rest] if rest else []
             size += len(block)
-            if group and (size >= GROUP_BYTES or not block):
+            read += len(block)
+            if group and (size >= _full_size(read - size) or not block):
                 yield from _groups(group)
                 group, size = [], 0
             if not block:
@@ -60,6 +62,11 @@ def read_groups(name: str) -> Iterator[list[str]]:
     if unfinished:
         group.append(b"".join(unfinished))
     yield from _groups(group)
+
+
+def _full_size(read: int) -> int:
+    """Bytes of a group after what was read before it: a quarter, so that few lines keep several threads busy too."""
+    return min(max(FIRST_BYTES, read // 4), GROUP_BYTES)
 
 
 def _groups(lines: list[bytes]) -> Iterator[list[str]]:
@@ -213,11 +220,12 @@ def _json_object(line: str) -> dict[str, object] | None:
 
 def _blocks(name: str) -> Iterator[bytes]:
     """Pieces of a stream as they come, without a mark at its beginning; an empty one before reading has to wait."""
-    mark, begun = BYTE_ORDER_MARK, b""
+    mark, begun, read = BYTE_ORDER_MARK, b"", 0
     try:
         with open_bytes(name) as stream:
             reader = cast(_ReadsWhatIsThere, stream)
-            while block := begun + reader.read1(GROUP_BYTES):
+            while block := begun + reader.read1(_full_size(read)):
+                read += len(block)
                 if block == begun:  # the stream has ended in the middle of a mark
                     yield block
                     return

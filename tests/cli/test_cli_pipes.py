@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lstmtext.cli.streams import GROUP_LINES, read_groups
+from lstmtext.cli.streams import FIRST_BYTES, GROUP_BYTES, GROUP_LINES, read_groups
 from tests.conftest import COMMAND, ENVIRONMENT
 
 LINE = b"Anna was good.\n"
@@ -170,6 +170,21 @@ def test_a_group_has_no_more_than_so_many_lines(tmp_path):
     sizes = [len(group) for group in read_groups(str(tmp_path / "empty.txt"))]
     assert sum(sizes) == 3 * GROUP_LINES + 1
     assert max(sizes) == GROUP_LINES
+
+
+def test_few_lines_are_several_groups_and_many_lines_full_ones(tmp_path):
+    line = LINE[:-1] * 4 + b"\n"
+
+    def sizes(count):
+        (tmp_path / "lines.txt").write_bytes(line * count)
+        groups = [group for group in read_groups(str(tmp_path / "lines.txt")) if group]
+        return [len("\n".join(group)) + 1 for group in groups]
+
+    few = sizes(GROUP_BYTES // len(LINE))
+    assert all(size <= max(FIRST_BYTES, sum(few) / 4) for size in few), "no thread has most of the work"
+    many = sizes(20 * GROUP_BYTES // len(LINE))
+    assert many[0] <= FIRST_BYTES
+    assert abs(max(many) - GROUP_BYTES) < len(line)
 
 
 INTERRUPTED_WHILE_LOADING = """
