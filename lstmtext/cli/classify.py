@@ -56,7 +56,7 @@ def classify(
     def answers(records: list[dict[str, object]]) -> tuple[list[str], int]:
         return answer_lines(predictor, records, lines.column, top, as_json=output == "jsonl")
 
-    answer_groups("classify", lines, read_groups(file), answers, threads)
+    answer_groups("classify", lines, read_groups(file, threads), answers, threads)
 
 
 def answer_lines(

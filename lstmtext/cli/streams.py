@@ -1,7 +1,7 @@
 """Standard streams of the pipe commands: lines in as they come, records out at once.
 
 `read_groups` hands over whatever lines have arrived, so a slow producer is answered line by line and a fast
-one in large batches, without a clock or a thread. Bytes that are no UTF-8 become U+FFFD; no line is lost.
+one in groups that grow, without a clock or a thread. Bytes that are no UTF-8 become U+FFFD; no line is lost.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, TextIO, cast
 
 from lstmtext.config import TaskName
+from lstmtext.cores import core_count
 from lstmtext.data.sources import UNREADABLE, open_bytes
 from lstmtext.data.tables import load_json
 from lstmtext.errors import DataError, reason
@@ -21,9 +22,9 @@ TABLES = (".csv", ".tsv")
 _CUT: dict[TaskName, str] = {"classify": "texts", "tag": "words"}
 REPLACEMENT = "\ufffd"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-FIRST_BYTES, GROUP_BYTES, GROUP_LINES = 1 << 13, 1 << 17, 1 << 12
-"""Bytes of the first group and of a full one, a thousand lines or so, enough to find batches of like lengths in; and
-its most lines."""
+LEAST_BYTES, GROUP_BYTES, GROUP_LINES = 1 << 14, 1 << 17, 1 << 12
+"""Bytes of the first groups for several threads; of a full group, a thousand lines or so, enough to find batches of
+like lengths in; and its most lines."""
 
 
 class _ReadsWhatIsThere(Protocol):
@@ -32,17 +33,18 @@ class _ReadsWhatIsThere(Protocol):
     def fileno(self) -> int: ...
 
 
-def read_groups(name: str) -> Iterator[list[str]]:
-    """Lines of a file or standard input ("-"), without line ends, in groups as they arrive.
+def read_groups(name: str, threads: int = 1) -> Iterator[list[str]]:
+    """Lines of a file or standard input ("-"), without line ends, in groups as they arrive; 0 threads are all cores.
 
     An empty group says that no more is there now: the next may be long in coming, so whoever holds answers back should
     give them. Raises DataError where the file cannot be opened or read.
     """
+    threads = threads or core_count()
     group: list[bytes] = []
     size = read = 0
     unfinished: list[bytes] = []
     try:
-        for block in _blocks(name):
+        for block in _blocks(name, threads):
             head, newline, rest = block.rpartition(b"\n")
             if newline:
                 group += b"".join([*unfinished, head]).split(b"\n")
@@ -50,7 +52,7 @@ def read_groups(name: str) -> Iterator[list[str]]:
             unfinished += [rest] if rest else []
             size += len(block)
             read += len(block)
-            if group and (size >= _full_size(read - size) or not block):
+            if group and (size >= _full_size(read - size, threads) or not block):
                 yield from _groups(group)
                 group, size = [], 0
             if not block:
@@ -64,9 +66,12 @@ def read_groups(name: str) -> Iterator[list[str]]:
     yield from _groups(group)
 
 
-def _full_size(read: int) -> int:
-    """Bytes of a group after what was read before it: a quarter, so that few lines keep several threads busy too."""
-    return min(max(FIRST_BYTES, read // 4), GROUP_BYTES)
+def _full_size(read: int, threads: int) -> int:
+    """Bytes to read at once and to make a group full: half of a thread's part of what was read before, within bounds.
+
+    So few lines keep several threads busy too, and no thread has a long group alone at the end.
+    """
+    return GROUP_BYTES if threads == 1 else min(max(LEAST_BYTES, read // (2 * threads)), GROUP_BYTES)
 
 
 def _groups(lines: list[bytes]) -> Iterator[list[str]]:
@@ -218,13 +223,13 @@ def _json_object(line: str) -> dict[str, object] | None:
         return None
 
 
-def _blocks(name: str) -> Iterator[bytes]:
+def _blocks(name: str, threads: int) -> Iterator[bytes]:
     """Pieces of a stream as they come, without a mark at its beginning; an empty one before reading has to wait."""
     mark, begun, read = BYTE_ORDER_MARK, b"", 0
     try:
         with open_bytes(name) as stream:
             reader = cast(_ReadsWhatIsThere, stream)
-            while block := begun + reader.read1(_full_size(read)):
+            while block := begun + reader.read1(_full_size(read, threads)):
                 read += len(block)
                 if block == begun:  # the stream has ended in the middle of a mark
                     yield block

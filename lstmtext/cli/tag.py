@@ -49,4 +49,4 @@ def tag(
         made = tagged_lines(heads, records, words, answers.by_head, lines.column)
         return [TAG_FORMATS[format_name](line) for line in made], answers.cut
 
-    answer_groups("tag", lines, read_groups(file), tagged, threads)
+    answer_groups("tag", lines, read_groups(file, threads), tagged, threads)

@@ -137,16 +137,17 @@ def train(
     choices = options.Choices(config, assignments or (), flags)
 
     def request(output: Path) -> TrainRequest:
+        weighs = choices.weighing()
         columns = Columns(text_column, label_column, tag_column, weight_column)
         if task_data or valid_data:
             _refuse(context, NOT_TOGETHER, "--task-data", "leave it out, or train one head")
             together = options.joint_requests(task_data or [], valid_data or [], format_name, columns)
             first = next(iter(together.values()))
-            return TrainRequest(first, output, encoder, together=together, weighs=choices.weighing())
+            return TrainRequest(first, output, encoder, together=together, weighs=weighs)
         asked = options.data_request(_given(data, "DATA"), valid, task, format_name, columns)
         asked = replace(asked, replay=replay or ())
         heads = options.one_head(head), adapt_on or (), str(add_to or "")
-        return TrainRequest(asked, output, encoder, *heads, weighs=choices.weighing())
+        return TrainRequest(asked, output, encoder, *heads, weighs=weighs)
 
     if find_lr:
         if resume is not None:

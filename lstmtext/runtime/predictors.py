@@ -35,6 +35,8 @@ from lstmtext.text.tokenizer import BOUNDARY_ID, PAD_ID
 
 BATCH_TOKENS = 1600
 """Token places in a batch: large enough for full vector units, small enough for the cache."""
+MOST_PADDING = 0.1
+"""Share of padding above which a batch of several texts is not added to: few lines have few of like length."""
 NGRAMS_PER_PLACE = 8
 """N-grams of a text that cost about as much memory as one token place."""
 LONGEST_SENTENCE, MARGIN = 1024, 64
@@ -222,6 +224,6 @@ class LanguagePredictor:
 def _in_batches(lengths: Sequence[int], run: Callable[[Ints], Iterator[Answer]]) -> list[Answer]:
     """Answers in the order of `lengths`, made batch by batch."""
     answers: dict[int, Answer] = {}
-    for batch in plan_batches(np.array(lengths, dtype=np.int64), BATCH_TOKENS):
+    for batch in plan_batches(np.array(lengths, dtype=np.int64), BATCH_TOKENS, most_padding=MOST_PADDING):
         answers.update(zip(batch.tolist(), run(batch), strict=True))
     return [answers[place] for place in range(len(lengths))]

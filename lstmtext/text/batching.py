@@ -15,24 +15,33 @@ MASKED = -1e4
 BLUR = 0.04
 """Share by which lengths are blurred: records meet others in every epoch, and padding of large data stays below 5 %."""
 
+FEW = 4
+"""Records of a batch below which an LSTM's step has vector units to spare."""
 
-def plan_batches(lengths: Ints, budget: int, rng: np.random.Generator | None = None) -> list[Ints]:
+
+def plan_batches(
+    lengths: Ints, budget: int, rng: np.random.Generator | None = None, *, most_padding: float = 1.0
+) -> list[Ints]:
     """Indices of records, grouped so that longest x count stays within `budget` token places.
 
     A record longer than the budget is alone. With `rng`, lengths are blurred a little and batches shuffled,
-    so that epochs differ; without, batches go from short to long.
+    so that epochs differ; without, batches go from short to long. A batch of `FEW` records or more also ends where
+    the next would bring the share of padding in it above `most_padding`.
     """
     keys = np.asarray(lengths, dtype=np.float64)
     if rng is not None:
         keys = keys * rng.uniform(1 - BLUR, 1 + BLUR, len(keys))
     batches: list[Ints] = []
     current: list[int] = []
-    longest = 0
+    longest = total = 0
     for index in np.argsort(keys, kind="stable"):
         longest = max(longest, int(lengths[index]))
-        if current and longest * (len(current) + 1) > budget:
+        places = longest * (len(current) + 1)
+        total += int(lengths[index])
+        padded = len(current) >= FEW and places - total > most_padding * places
+        if current and (places > budget or padded):
             batches.append(np.array(current))
-            current, longest = [], int(lengths[index])
+            current, longest, total = [], int(lengths[index]), int(lengths[index])
         current.append(int(index))
     if current:
         batches.append(np.array(current))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lstmtext.cli.streams import FIRST_BYTES, GROUP_BYTES, GROUP_LINES, read_groups
+from lstmtext.cli.streams import GROUP_BYTES, GROUP_LINES, read_groups
 from tests.conftest import COMMAND, ENVIRONMENT
 
 LINE = b"Anna was good.\n"
@@ -172,19 +172,23 @@ def test_a_group_has_no_more_than_so_many_lines(tmp_path):
     assert max(sizes) == GROUP_LINES
 
 
-def test_few_lines_are_several_groups_and_many_lines_full_ones(tmp_path):
-    line = LINE[:-1] * 4 + b"\n"
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_few_lines_are_several_groups_for_several_threads_and_many_lines_full_ones(tmp_path, mark):
+    line = b"x" * 63 + b"\n"
 
-    def sizes(count):
-        (tmp_path / "lines.txt").write_bytes(line * count)
-        groups = [group for group in read_groups(str(tmp_path / "lines.txt")) if group]
-        return [len("\n".join(group)) + 1 for group in groups]
+    def sizes(total, threads):
+        (tmp_path / "lines.txt").write_bytes(mark + line * (total // len(line)))
+        groups = [group for group in read_groups(str(tmp_path / "lines.txt"), threads) if group]
+        found = [len(line) * len(group) for group in groups]
+        assert sum(found) == total
+        return found
 
-    few = sizes(GROUP_BYTES // len(LINE))
-    assert all(size <= max(FIRST_BYTES, sum(few) / 4) for size in few), "no thread has most of the work"
-    many = sizes(20 * GROUP_BYTES // len(LINE))
-    assert many[0] <= FIRST_BYTES
-    assert abs(max(many) - GROUP_BYTES) < len(line)
+    few = sizes(GROUP_BYTES, 2)
+    assert len(few) >= 4
+    assert max(few) <= GROUP_BYTES // 4 + len(mark) * len(line), "no thread has most of the work"
+    assert len(sizes(GROUP_BYTES, 1)) <= 2, "one thread gains nothing from small groups"
+    many = sizes(20 * GROUP_BYTES, 2)
+    assert abs(max(many) - GROUP_BYTES) <= 2 * len(line)
 
 
 INTERRUPTED_WHILE_LOADING = """

@@ -53,3 +53,12 @@ def test_rows_are_padded_at_their_ends():
     assert pad([[], []], fill=9).tolist() == [[9], [9]]
     assert pad([]).shape == (0, 1)
     assert lengths_of([[5, 6], [], [7]]).tolist() == [2, 0, 1]
+
+
+def test_batches_of_a_few_records_end_where_padding_would_be_too_much():
+    lengths = np.array([40, 5, 5, 5, 5, 5, 39, 5, 41, 40])
+    plans = [plan_batches(lengths, 1600, most_padding=share) for share in (1.0, 0.1)]
+    assert [len(plan) for plan in plans] == [1, 2]
+    assert padding_share(lengths, plans[1]) < padding_share(lengths, plans[0]) / 3
+    assert sorted(np.concatenate(plans[1])) == list(range(len(lengths)))
+    assert [len(batch) for batch in plan_batches(np.array([5, 5, 50, 5]), 1600, most_padding=0.1)] == [4], "too few"
