@@ -62,3 +62,7 @@ def test_batches_of_a_few_records_end_where_padding_would_be_too_much():
     assert padding_share(lengths, plans[1]) < padding_share(lengths, plans[0]) / 3
     assert sorted(np.concatenate(plans[1])) == list(range(len(lengths)))
     assert [len(batch) for batch in plan_batches(np.array([5, 5, 50, 5]), 1600, most_padding=0.1)] == [4], "too few"
+    steps = np.array([5] * 100 + [40] * 4 + [80] * 4)
+    assert [len(batch) for batch in plan_batches(steps, 1600, most_padding=0.1)] == [100, 4, 4], (
+        "each by its own padding"
+    )
